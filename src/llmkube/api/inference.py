@@ -1,0 +1,169 @@
+"""The InferenceService resource: which Model is served, by how many pods, with which options, and how it does."""
+
+# ruff: noqa: TC001 - pydantic reads annotations at run time
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from llmkube.api.container import Env, NetworkAccess, Probes, Strategy
+from llmkube.api.fields import (
+    LIST_ATOMIC,
+    MAP_ATOMIC,
+    Annotations,
+    DataKey,
+    ObjectName,
+    Quantity,
+    Record,
+    list_map,
+)
+from llmkube.api.group import API_VERSION
+from llmkube.api.inference_rules import INFERENCE_NAME_RULES, INFERENCE_RULES
+from llmkube.api.inference_status import InferenceServiceStatus
+from llmkube.api.metadata import ObjectMeta
+from llmkube.api.options import CacheType, ChatTemplate, LoraAdapter, Reasoning, Speculative
+from llmkube.api.rules import Rule
+from llmkube.api.scheduling import Affinity, NodeLabels, Tolerations, TopologySpread
+
+_INT32 = {"format": "int32"}
+_Batch = Annotated[int, Field(ge=1, le=65536, json_schema_extra=_INT32)]
+
+
+class Endpoint(Record):
+    """How the service is reached."""
+
+    port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=_INT32)] = 8080
+    """Port of the Service."""
+    path: Annotated[str, Field(max_length=256, pattern=r"^/\S*$")] = "/v1/chat/completions"
+    """Path that status.endpoint names; the engine answers on all of its paths."""
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Type of the Service."""
+    annotations: Annotations | None = None
+    """Annotations of the Service, e.g. for a load balancer."""
+
+
+class InferenceResources(Record):
+    """What each pod needs."""
+
+    gpu: Annotated[int, Field(ge=0, le=64, json_schema_extra=_INT32)] | None = None
+    """Number of GPUs; by default what the Model says."""
+    cpu: Quantity | None = None
+    """CPU request, e.g. 2 or 500m."""
+    memory: Quantity | None = None
+    """Memory request, e.g. 4Gi; raised to what the model needs when it is less."""
+    gpu_memory: Quantity | None = None
+    """GPU memory of the pod, e.g. 16Gi. Not yet honoured: the GPU scheduler will place by it."""
+
+
+class SecretKey(Record):
+    """A key of a Secret in the same namespace."""
+
+    name: ObjectName
+    """Name of the Secret."""
+    key: DataKey = "api-keys"
+    """Key of the Secret: a text with one API key a line."""
+
+
+class Auth(Record):
+    """Who may send requests."""
+
+    secret_ref: Annotated[SecretKey, Field(json_schema_extra=MAP_ATOMIC)]
+    """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public."""
+
+
+class InferenceServiceSpec(Record):
+    """What the person asks for."""
+
+    model_ref: ObjectName
+    """Name of the Model to serve, in the same namespace."""
+    replicas: Annotated[int, Field(ge=0, le=1000, json_schema_extra=_INT32)] = 1
+    """Number of pods; 0 means stopped."""
+    image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] | None = None
+    """Image of the engine; by default the operator's image for the Model's accelerator."""
+    endpoint: Endpoint = Endpoint()
+    """How the service is reached."""
+    resources: InferenceResources | None = None
+    """What each pod needs; by default what the memory plan says."""
+
+    context_size: Annotated[int, Field(ge=128, le=16777216, json_schema_extra=_INT32)] | None = None
+    """Tokens of context, shared by the parallel slots. Never more than the model was trained for."""
+    parallel: Annotated[int, Field(ge=1, le=256, json_schema_extra=_INT32)] | None = None
+    """Requests that a pod works on at the same time; 1 by default."""
+    flash_attention: Literal["auto", "on", "off"] = "auto"
+    """Flash attention: auto, on or off. Quote it: YAML reads a bare on or off as a boolean."""
+    cache_type_k: CacheType | None = None
+    """Type of the keys in the KV cache; f16 by default."""
+    cache_type_v: CacheType | None = None
+    """Type of the values in the KV cache; f16 by default. Quantised types need flash attention."""
+    batch_size: _Batch | None = None
+    """Tokens of a prompt per logical batch; 2048 by default."""
+    ubatch_size: _Batch | None = None
+    """Tokens of a prompt per physical batch; 512 by default."""
+    threads: Annotated[int, Field(ge=1, le=1024, json_schema_extra=_INT32)] | None = None
+    """CPU threads of the engine; by default what the CPU request comes to."""
+    mode: Literal["chat", "embedding", "rerank"] = "chat"
+    """What the engine serves: chat and completions, embeddings, or reranking."""
+    jinja: bool = True
+    """Whether the model's Jinja chat template is used; tool calls need it."""
+    chat_template_ref: Annotated[ChatTemplate, Field(json_schema_extra=MAP_ATOMIC)] | None = None
+    """Chat template in place of the model's own. Not yet honoured, and refused."""
+    reasoning: Reasoning | None = None
+    """How the model's thinking is treated. Not yet honoured, and refused."""
+    speculative: Speculative | None = None
+    """A small model that drafts for the large one. Not yet honoured, and refused."""
+    lora_adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """LoRA adapters to load beside the model. Not yet honoured, and refused."""
+    extra_args: Annotated[
+        tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64, json_schema_extra=LIST_ATOMIC)
+    ] = ()
+    """Further arguments of llama-server, appended as they are. Flags that the operator sets itself are refused."""
+    env: Env = ()
+    """Environment variables of the engine."""
+
+    auth: Auth | None = None
+    """Who may send requests; everybody who can connect by default."""
+    network_policy: NetworkAccess | None = None
+    """Who may connect. Not yet honoured, and refused."""
+
+    node_selector: NodeLabels | None = None
+    """Labels that nodes must have."""
+    tolerations: Tolerations | None = None
+    """Taints that the pods accept, on top of the GPU's own."""
+    affinity: Affinity | None = None
+    """Where pods may and should run."""
+    priority_class_name: ObjectName | None = None
+    """PriorityClass of the pods."""
+    topology_spread_constraints: TopologySpread | None = None
+    """How evenly pods are spread."""
+    runtime_class_name: ObjectName | None = None
+    """RuntimeClass of the pods, e.g. nvidia."""
+
+    probes: Probes | None = None
+    """Timing of the probes. Not yet honoured, and refused."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int64"})] = 60
+    """Seconds that requests in flight have to finish when a pod stops."""
+    strategy: Strategy | None = None
+    """How old pods are replaced; by default without surge where GPUs are used."""
+
+    rules: ClassVar[tuple[Rule, ...]] = INFERENCE_RULES
+
+
+class InferenceService(Record):
+    """A Model served by llama.cpp on an OpenAI-compatible endpoint."""
+
+    api_version: Literal["inference.llmkube.dev/v1alpha1"] = "inference.llmkube.dev/v1alpha1"
+    kind: Literal["InferenceService"] = "InferenceService"
+    metadata: ObjectMeta
+    spec: InferenceServiceSpec
+    """What is asked for."""
+    status: InferenceServiceStatus = InferenceServiceStatus()
+    """What was observed."""
+
+    rules: ClassVar[tuple[Rule, ...]] = INFERENCE_NAME_RULES
+
+    @classmethod
+    def of(cls, name: str, spec: InferenceServiceSpec, *, namespace: str | None = None) -> dict[str, Any]:
+        """Return the manifest of a new InferenceService."""
+        meta = {"name": name} | ({"namespace": namespace} if namespace else {})
+        return {"apiVersion": API_VERSION, "kind": "InferenceService", "metadata": meta, "spec": spec.brief()}

@@ -1,0 +1,57 @@
+"""What the API describes but LLMKube does not honour yet: a reconciler refuses it with these lines, never in silence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmkube.api.model import ModelSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmkube.api.inference import InferenceServiceSpec
+
+
+def unsupported(spec: ModelSpec | InferenceServiceSpec) -> list[str]:
+    """Return a line for each path of the spec whose behaviour comes later: the path, what is not done, what to do."""
+    found = _of_model(spec) if isinstance(spec, ModelSpec) else _of_inference(spec)
+    return [f"spec.{path}: {line}" for path, line in found]
+
+
+def _of_model(spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    scheme = spec.source.partition("://")[0]
+    if scheme in {"s3", "oci"}:
+        yield "source", f"{scheme}:// sources are not fetched yet; use https://, http://, hf://, pvc:// or file://"
+    if spec.refresh == "OnChange":
+        yield "refresh", "OnChange is not honoured yet; remove it, and change source or sha256 to fetch anew"
+    if spec.mmproj_source is not None:
+        yield "mmprojSource", "multimodal projectors are not served yet; remove it"
+    if spec.cache.prefetch:
+        yield "cache.prefetch", "prefetching is not done yet; remove it"
+    yield from _of_sharding(spec)
+
+
+def _of_sharding(spec: ModelSpec) -> Iterator[tuple[str, str]]:
+    sharding = spec.hardware.gpu.sharding if spec.hardware.gpu else None
+    if sharding is None:
+        return
+    if sharding.strategy != "layer":
+        yield "hardware.gpu.sharding.strategy", f"{sharding.strategy} is not honoured yet; use layer"
+    if sharding.layer_split:
+        yield "hardware.gpu.sharding.layerSplit", "own splits are not honoured yet; remove it for an even split"
+
+
+_INFERENCE = (
+    ("chat_template_ref", "chatTemplateRef", "own chat templates are not mounted yet; remove it to use the model's"),
+    ("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),
+    ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
+    ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),
+    ("network_policy", "networkPolicy", "NetworkPolicies are not made yet; remove it and write your own"),
+    ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
+)
+
+
+def _of_inference(spec: InferenceServiceSpec) -> Iterator[tuple[str, str]]:
+    for attribute, path, line in _INFERENCE:
+        if getattr(spec, attribute):
+            yield path, line

@@ -50,6 +50,12 @@ class ResourceFieldSelector(Record):
     """Unit of the value."""
 
 
+_SOURCES = (
+    "(has(self.secretKeyRef) ? 1 : 0) + (has(self.configMapKeyRef) ? 1 : 0) + "
+    "(has(self.fieldRef) ? 1 : 0) + (has(self.resourceFieldRef) ? 1 : 0)"
+)
+
+
 class EnvVarSource(Record):
     """Where the value of a variable comes from; exactly one."""
 
@@ -64,13 +70,12 @@ class EnvVarSource(Record):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            cel="(has(self.secretKeyRef) ? 1 : 0) + (has(self.configMapKeyRef) ? 1 : 0) + "
-            "(has(self.fieldRef) ? 1 : 0) + (has(self.resourceFieldRef) ? 1 : 0) == 1",
+            cel=f"{_SOURCES} == 1",
             holds=lambda source: len(source.manifest()) == 1,
             expected="exactly one of secretKeyRef, configMapKeyRef, fieldRef, resourceFieldRef",
-            found_cel="string((has(self.secretKeyRef) ? 1 : 0) + (has(self.configMapKeyRef) ? 1 : 0) + "
-            "(has(self.fieldRef) ? 1 : 0) + (has(self.resourceFieldRef) ? 1 : 0))",
-            found=lambda source: str(len(source.manifest())),
+            found="%d",
+            found_cel=(_SOURCES,),
+            values=lambda source: (len(source.manifest()),),
             fix="keep one",
         ),
     )
@@ -92,8 +97,9 @@ class EnvVar(Record):
             cel="!self.name.startsWith('LLAMA_ARG_') && self.name != 'LLAMA_API_KEY'",
             holds=lambda env: not env.name.startswith("LLAMA_ARG_") and env.name != "LLAMA_API_KEY",
             expected="a variable that sets no flag of llama-server",
-            found_cel="self.name",
-            found=lambda env: env.name,
+            found="%s",
+            found_cel=("self.name",),
+            values=lambda env: (env.name,),
             fix="use the field of the spec, extraArgs, or auth for API keys",
         ),
         Rule(
@@ -101,8 +107,7 @@ class EnvVar(Record):
             cel="!has(self.value) || !has(self.valueFrom)",
             holds=lambda env: env.value is None or env.value_from is None,
             expected="value or valueFrom",
-            found_cel="'both'",
-            found=lambda _: "both",
+            found="both",
             fix="keep one",
         ),
     )
@@ -155,8 +160,9 @@ class Strategy(Record):
             cel="self.type == 'RollingUpdate' || !has(self.rollingUpdate)",
             holds=lambda strategy: strategy.type == "RollingUpdate" or strategy.rolling_update is None,
             expected="no rollingUpdate unless type is RollingUpdate",
-            found_cel="self.type",
-            found=lambda strategy: strategy.type,
+            found="%s",
+            found_cel=("self.type",),
+            values=lambda strategy: (strategy.type,),
             fix="remove rollingUpdate, or change type",
         ),
     )

@@ -67,8 +67,19 @@ def crds() -> list[dict[str, Any]]:
 
 
 def as_yaml(document: dict[str, Any]) -> str:
-    """Return a definition as the YAML that is committed: stable order, readable width."""
-    return yaml.safe_dump(document, sort_keys=False, width=120, allow_unicode=True)
+    """Return a definition as the YAML that is committed: stable order, readable width, CEL unescaped."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=118, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts that hold quotes as folded blocks, so that CEL reads as CEL."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=">" if "'" in text else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _definition(
@@ -104,7 +115,7 @@ def _root(record: type[Record]) -> dict[str, Any]:
     schema["properties"] = {
         "apiVersion": {"description": _API_VERSION_TEXT, "type": "string"},
         "kind": {"description": _KIND_TEXT, "type": "string"},
-        "metadata": {"type": "object"},
+        "metadata": {"type": "object", "properties": {"name": schema["properties"]["metadata"]["properties"]["name"]}},
         "spec": schema["properties"]["spec"],
         "status": {key: value for key, value in schema["properties"]["status"].items() if key != "default"},
     }

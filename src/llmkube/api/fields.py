@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Record(BaseModel):
-    """A frozen part of a resource, camelCase in JSON. Unknown fields are ignored on read: the API server prunes them."""
+    """A frozen part of a resource, camelCase in JSON. Unknown fields are ignored on read: the server prunes them."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore", use_attribute_docstrings=True

@@ -47,9 +47,9 @@ class GPU(Record):
             "size(self.sharding.layerSplit) == (has(self.count) ? self.count : 1)",
             holds=lambda gpu: _split_size(gpu) in {0, 1 if gpu.count is None else gpu.count},
             expected="one range in layerSplit per GPU",
-            found_cel="string(size(self.sharding.layerSplit)) + ' for a count of ' + "
-            "string(has(self.count) ? self.count : 1)",
-            found=lambda gpu: f"{_split_size(gpu)} for a count of {1 if gpu.count is None else gpu.count}",
+            found="%d for a count of %d",
+            found_cel=("size(self.sharding.layerSplit)", "has(self.count) ? self.count : 1"),
+            values=lambda gpu: (_split_size(gpu), 1 if gpu.count is None else gpu.count),
             fix="change count, or give each GPU its range of layers",
         ),
     )

@@ -19,7 +19,7 @@ from llmkube.api.fields import (
     list_map,
 )
 from llmkube.api.group import API_VERSION
-from llmkube.api.inference_rules import INFERENCE_NAME_RULES, INFERENCE_RULES
+from llmkube.api.inference_rules import INFERENCE_RULES
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.api.metadata import ObjectMeta
 from llmkube.api.options import CacheType, ChatTemplate, LoraAdapter, Reasoning, Speculative
@@ -159,8 +159,6 @@ class InferenceService(Record):
     """What is asked for."""
     status: InferenceServiceStatus = InferenceServiceStatus()
     """What was observed."""
-
-    rules: ClassVar[tuple[Rule, ...]] = INFERENCE_NAME_RULES
 
     @classmethod
     def of(cls, name: str, spec: InferenceServiceSpec, *, namespace: str | None = None) -> dict[str, Any]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from llmkube.api.metadata import name_rule
 from llmkube.api.rules import Rule
-
-INFERENCE_NAME_RULES = (name_rule("InferenceService"),)
 
 # Flags that would let a spec bypass verification, bind elsewhere, put secrets in argv or open tools to every client.
 _OWNED = (
@@ -35,8 +32,9 @@ INFERENCE_RULES = (
         cel="!has(self.cacheTypeV) || self.cacheTypeV in ['f32', 'f16', 'bf16'] || self.flashAttention != 'off'",
         holds=lambda spec: spec.cache_type_v in {None, "f32", "f16", "bf16"} or spec.flash_attention != "off",
         expected="f32, f16 or bf16 while flashAttention is off",
-        found_cel="self.cacheTypeV",
-        found=lambda spec: spec.cache_type_v,
+        found="%s",
+        found_cel=("self.cacheTypeV",),
+        values=lambda spec: (spec.cache_type_v,),
         fix="a quantised V cache needs flash attention: set flashAttention to auto or on, or change cacheTypeV",
     ),
     Rule(
@@ -44,8 +42,9 @@ INFERENCE_RULES = (
         cel="!has(self.ubatchSize) || self.ubatchSize <= (has(self.batchSize) ? self.batchSize : 2048)",
         holds=lambda spec: spec.ubatch_size is None or spec.ubatch_size <= (spec.batch_size or 2048),
         expected="at most batchSize (2048 when not set)",
-        found_cel="string(self.ubatchSize)",
-        found=lambda spec: str(spec.ubatch_size),
+        found="%d",
+        found_cel=("self.ubatchSize",),
+        values=lambda spec: (spec.ubatch_size,),
         fix="lower ubatchSize or raise batchSize",
     ),
     Rule(
@@ -53,8 +52,9 @@ INFERENCE_RULES = (
         cel=f"!has(self.extraArgs) || !{_OWNED_CEL}.exists(flag, {_SETS_FLAG})",
         holds=lambda spec: not _owned(spec.extra_args),
         expected="no flag that the operator sets itself",
-        found_cel=f"{_OWNED_CEL}.filter(flag, {_SETS_FLAG})[0]",
-        found=lambda spec: _owned(spec.extra_args)[0],
+        found="%s",
+        found_cel=(f"{_OWNED_CEL}.filter(flag, {_SETS_FLAG})[0]",),
+        values=lambda spec: (_owned(spec.extra_args)[0],),
         fix="remove it, or use the field of the spec (auth for API keys)",
     ),
     Rule(
@@ -62,8 +62,9 @@ INFERENCE_RULES = (
         cel="!has(self.speculative) || self.speculative.draftModelRef != self.modelRef",
         holds=lambda spec: spec.speculative is None or spec.speculative.draft_model_ref != spec.model_ref,
         expected="a draftModelRef that is not modelRef itself",
-        found_cel="self.modelRef",
-        found=lambda spec: spec.model_ref,
+        found="%s",
+        found_cel=("self.modelRef",),
+        values=lambda spec: (spec.model_ref,),
         fix="name a smaller model of the same vocabulary",
     ),
 )

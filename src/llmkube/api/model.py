@@ -27,7 +27,7 @@ from llmkube.api.fields import (
 from llmkube.api.group import API_VERSION
 from llmkube.api.hardware import Hardware
 from llmkube.api.metadata import ObjectMeta
-from llmkube.api.model_rules import CACHE_RULES, MODEL_NAME_RULES, MODEL_RULES
+from llmkube.api.model_rules import CACHE_RULES, MODEL_RULES
 from llmkube.api.rules import Rule
 
 
@@ -214,8 +214,6 @@ class Model(Record):
     """What is asked for."""
     status: ModelStatus = ModelStatus()
     """What was observed."""
-
-    rules: ClassVar[tuple[Rule, ...]] = MODEL_NAME_RULES
 
     @classmethod
     def of(cls, name: str, spec: ModelSpec, *, namespace: str | None = None) -> dict[str, Any]:

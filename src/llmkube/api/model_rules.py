@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from llmkube.api.metadata import name_rule
 from llmkube.api.rules import Rule
 
 _SOURCE = r"^((https?|hf|s3|oci)://[^/\s]+/\S+|pvc://[-a-z0-9.]+/\S+|file:///\S+)$"
 _CREDENTIALS = r"^[a-z0-9]+://[^/]*@"
-MODEL_NAME_RULES = (name_rule("Model"),)
 
 
 MODEL_RULES = (
@@ -19,8 +17,9 @@ MODEL_RULES = (
         holds=lambda spec: re.match(_SOURCE, spec.source) is not None,
         expected="https://host/file, http://host/file, hf://org/repo/file.gguf, s3://bucket/key, oci://ref, "
         "pvc://claim/path or file:///path",
-        found_cel="self.source",
-        found=lambda spec: spec.source,
+        found="%s",
+        found_cel=("self.source",),
+        values=lambda spec: (spec.source,),
         fix="write the address with its scheme and without spaces",
     ),
     Rule(
@@ -28,8 +27,7 @@ MODEL_RULES = (
         cel=f"!self.source.matches('{_CREDENTIALS}')",
         holds=lambda spec: re.match(_CREDENTIALS, spec.source) is None,
         expected="an address without user name or password",
-        found_cel="'one that carries them'",
-        found=lambda _: "one that carries them",
+        found="one that carries them",
         fix="put credentials in a Secret and name it in sourceSecretRef",
     ),
 )
@@ -40,8 +38,9 @@ CACHE_RULES = (
         cel="self.mode == 'Existing' || !has(self.claimName)",
         holds=lambda cache: cache.mode == "Existing" or cache.claim_name is None,
         expected="no claimName unless mode is Existing",
-        found_cel="self.claimName + ' with mode ' + self.mode",
-        found=lambda cache: f"{cache.claim_name} with mode {cache.mode}",
+        found="%s with mode %s",
+        found_cel=("self.claimName", "self.mode"),
+        values=lambda cache: (cache.claim_name, cache.mode),
         fix="set mode to Existing, or remove claimName",
     ),
     Rule(
@@ -49,8 +48,7 @@ CACHE_RULES = (
         cel="self.mode != 'Existing' || has(self.claimName)",
         holds=lambda cache: cache.mode != "Existing" or cache.claim_name is not None,
         expected="a claimName with mode Existing",
-        found_cel="'none'",
-        found=lambda _: "none",
+        found="none",
         fix="name the PersistentVolumeClaim to use",
     ),
     Rule(
@@ -60,8 +58,9 @@ CACHE_RULES = (
             cache.mode in {"PerModel", "Shared"} or (cache.storage_class_name is None and cache.access_mode is None)
         ),
         expected="mode PerModel or Shared with storageClassName or accessMode",
-        found_cel="self.mode",
-        found=lambda cache: cache.mode,
+        found="%s",
+        found_cel=("self.mode",),
+        values=lambda cache: (cache.mode,),
         fix="they describe a claim that is made: remove them, or change mode",
     ),
 )

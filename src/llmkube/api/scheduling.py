@@ -1,4 +1,4 @@
-"""Where pods may run, in Kubernetes' own terms (core/v1), typed and bounded so that the CRD checks and explains them."""
+"""Where pods may run, in Kubernetes' own terms (core/v1), typed and bounded so that the CRD checks and explains."""
 
 from __future__ import annotations
 

@@ -28,6 +28,8 @@ def _node(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
     result = {key: value for key, value in merged.items() if key not in _DROPPED and key not in _NESTED}
     if "const" in merged:
         result["enum"] = [merged["const"]]
+    if "description" in merged:
+        result["description"] = " ".join(merged["description"].split())
     if merged.get("default") not in (None, []):
         result["default"] = _without_null(merged["default"])
     result |= _children(merged, defs)

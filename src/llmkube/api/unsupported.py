@@ -1,4 +1,4 @@
-"""What the API describes but LLMKube does not honour yet: a reconciler refuses it with these lines, never in silence."""
+"""What the API describes but LLMKube does not honour yet: reconcilers refuse it with these lines."""
 
 from __future__ import annotations
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from llmkube.api.rules import Rule
 
 # Flags that would let a spec bypass verification, bind elsewhere, put secrets in argv or open tools to every client.
-_OWNED = (
-    *(
-        "-m",
-        "-mu",
-        "-hf",
-        "-hfr",
-        "-hff",
-        "-dr",
-        "-a",
-        "--model",
-        "--model-url",
-        "--hf-repo",
-        "--hf-file",
-        "--hf-token",
-    ),
-    *("--docker-repo", "--alias", "--host", "--port", "--api-key", "--api-key-file", "--tools", "--agent", "--path"),
-    *("--slot-save-path", "--media-path", "--log-file", "--models-dir", "--models-preset"),
+_LONG = (
+    "model|model-url|hf-repo|hf-file|hf-token|docker-repo|alias|host|port|api-key|api-key-file|tools|agent|path"
+    "|slot-save-path|media-path|log-file|models-dir|models-preset"
 )
-_OWNED_CEL = f"{list(_OWNED)!r}"
-_SETS_FLAG = "self.extraArgs.exists(argument, argument == flag || argument.startsWith(flag + '='))"
+# llama-server takes --a_b for --a-b.
+_OWNED = f"^(-(m|mu|a|dr|hf|hfr|hff)|--({_LONG.replace('-', '[-_]')}))(=|$)"
 
 INFERENCE_RULES = (
     Rule(
@@ -49,12 +37,10 @@ INFERENCE_RULES = (
     ),
     Rule(
         field="extraArgs",
-        cel=f"!has(self.extraArgs) || !{_OWNED_CEL}.exists(flag, {_SETS_FLAG})",
-        holds=lambda spec: not _owned(spec.extra_args),
+        cel=f"!has(self.extraArgs) || !self.extraArgs.exists(argument, argument.matches('{_OWNED}'))",
+        holds=lambda spec: not any(re.match(_OWNED, argument) for argument in spec.extra_args),
         expected="no flag that the operator sets itself",
-        found="%s",
-        found_cel=(f"{_OWNED_CEL}.filter(flag, {_SETS_FLAG})[0]",),
-        values=lambda spec: (_owned(spec.extra_args)[0],),
+        found="one of --model, --alias, --host, --port, --api-key, --tools and their like",
         fix="remove it, or use the field of the spec (auth for API keys)",
     ),
     Rule(
@@ -68,8 +54,3 @@ INFERENCE_RULES = (
         fix="name a smaller model of the same vocabulary",
     ),
 )
-
-
-def _owned(arguments: tuple[str, ...]) -> list[str]:
-    given = {argument.split("=")[0] for argument in arguments}
-    return [flag for flag in _OWNED if flag in given]

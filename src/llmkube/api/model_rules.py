@@ -14,7 +14,7 @@ MODEL_RULES = (
     Rule(
         field="source",
         cel=f"self.source.matches('{_SOURCE.replace(chr(92), chr(92) * 2)}')",
-        holds=lambda spec: re.match(_SOURCE, spec.source) is not None,
+        holds=lambda spec: re.fullmatch(_SOURCE, spec.source) is not None,
         expected="https://host/file, http://host/file, hf://org/repo/file.gguf, s3://bucket/key, oci://ref, "
         "pvc://claim/path or file:///path",
         found="%s",

@@ -1,0 +1,1 @@
+"""The process node: pods as host processes (docs: `llmkube local`)."""

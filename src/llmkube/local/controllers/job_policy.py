@@ -85,7 +85,7 @@ def restarts(pod: Object) -> int:
 
 def missing(job: Object, counts: PodCounts) -> int:
     """How many pods should run besides those that do."""
-    wanted = min(spec_of(job).get("parallelism", 1), completions(job) - len(counts.succeeded))
+    wanted = min(int(spec_of(job).get("parallelism", 1)), completions(job) - len(counts.succeeded))
     return max(wanted - len(counts.active), 0)
 
 

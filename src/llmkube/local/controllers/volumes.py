@@ -1,6 +1,6 @@
-"""PersistentVolumeClaims: a directory `<volumes>/<namespace>/<claim>` each, removed with its claim.
+"""PersistentVolumeClaims: a directory `<volumes>/<namespace>/<claim>` each, removed with it.
 
-A finalizer keeps the claim until no pod uses it and its bytes are gone, so that a kill in between leaves nothing behind.
+A finalizer keeps the claim until no pod uses it and its bytes are gone, so that a kill in between leaves nothing.
 The capacity is what was asked for; the disk, not the claim, is the limit.
 """
 

@@ -7,6 +7,7 @@ ends it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 from llmkube.local.node import attempts, probes
 from llmkube.local.node.attempts import Attempt, Ended, Started
 from llmkube.local.node.environment import ConfigError
-from llmkube.local.node.launch import Launch, execute, plan, rewriter
+from llmkube.local.node.launch import Launch, execute, plan
 from llmkube.local.node.logs import last_lines
-from llmkube.local.node.probes import Outcome, Target
+from llmkube.local.node.probes import Target
+from llmkube.local.node.probing import Probing
 from llmkube.local.node.program import ProgramNotFoundError
 from llmkube.local.node.shim import now as precise_now
-from llmkube.local.node.status import ContainerView, Terminated
+from llmkube.local.node.status import ContainerView, Terminated, whole_seconds
 from llmkube.local.node.volumes import UnsupportedError, ports
 from llmkube.local.objects import Object, parse_time, spec_of
 
@@ -50,6 +52,8 @@ class Container:
         self._poke = asyncio.Event()
         self._grace = float(spec_of(place.pod).get("terminationGracePeriodSeconds", 30))
         self._running: Started | None = None
+        inits = spec_of(place.pod).get("initContainers") or ()
+        self._list = "initContainers" if any(one["name"] == spec["name"] for one in inits) else "containers"
 
     async def run(self) -> int | None:
         """Returns the last exit code when nothing more is to run; None when it was stopped before it ran."""
@@ -108,7 +112,7 @@ class Container:
         return None
 
     def _cannot_start(self, reason: str, message: str) -> None:
-        self._event(self._machine.recorder.warning, "Failed", f"Error: {reason}: {message}")
+        self._warn("Failed", f"Error: {reason}: {message}")
         self._show(waiting=(reason, message))
 
     def _launch(self, attempt: Attempt, launch: Launch) -> int:
@@ -141,10 +145,11 @@ class Container:
         if not self._stopping.is_set():
             self._kill.clear()
         self._running = started
+        probing = Probing(self.spec, self._target(attempt), show=self._show, event=self._warn, fail=self._fail)
         async with asyncio.TaskGroup() as group:
             companions = [
                 group.create_task(self._end_when_asked(attempt, started)),
-                group.create_task(self._probe(attempt)),
+                group.create_task(probing.run()),
             ]
             await attempt.gone()
             for companion in companions:
@@ -160,85 +165,32 @@ class Container:
         hook = (self.spec.get("lifecycle") or {}).get("preStop")
         if hook and self._grace > 0:
             outcome = await probes.check(hook, self._target(attempt), timeout=self._grace)
-            self._hook_failed("FailedPreStopHook", "PreStopHook", outcome)
+            if not outcome.ok:
+                self._warn("FailedPreStopHook", f"PreStopHook failed: {outcome.message}")
             deadline = max(deadline, asyncio.get_running_loop().time() + LEAST_GRACE_AFTER_HOOK)
         started.signal_group(signal.SIGTERM)
         await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
         started.signal_group(signal.SIGKILL)
 
-    # -- probes
+    def _fail(self, why: str) -> None:
+        """A probe or hook says that this run must end; the policy decides what follows."""
+        self._event(self._machine.recorder.normal, "Killing", f"Container {self.view.name} {why}")
+        self._kill.set()
 
-    async def _probe(self, attempt: Attempt) -> None:
-        target = self._target(attempt)
-        hook = (self.spec.get("lifecycle") or {}).get("postStart")
-        if hook:
-            outcome = await probes.check(hook, target, timeout=self._grace)
-            if self._hook_failed("FailedPostStartHook", "PostStartHook", outcome):
-                self._kill.set()
-                return
-        await self._start_up(target)
-        if self._kill.is_set():
-            return
-        readiness, liveness = self.spec.get("readinessProbe"), self.spec.get("livenessProbe")
-        self._show(started=True, ready=readiness is None)
-        async with asyncio.TaskGroup() as group:
-            if readiness:
-                group.create_task(self._watch("Readiness", readiness, target, lambda ok: self._show(ready=ok)))
-            if liveness:
-                group.create_task(self._watch("Liveness", liveness, target, lambda ok: self._must_live("liveness", ok)))
-
-    async def _start_up(self, target: Target) -> None:
-        """Returns when the startup probe has decided; failing it ends the run."""
-        probe = self.spec.get("startupProbe")
-        if not probe:
-            return
-        decided = asyncio.Event()
-
-        def decide(ok: bool) -> None:  # noqa: FBT001 - the shape of every state callback
-            self._must_live("startup", ok)
-            decided.set()
-
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch("Startup", probe, target, decide))
-            await decided.wait()
-            watching.cancel()
-
-    async def _watch(self, kind: str, probe: Object, target: Target, on_state: Callable[[bool], None]) -> None:
-        def on_outcome(outcome: Outcome) -> None:
-            if not outcome.ok:
-                self._event(self._machine.recorder.warning, "Unhealthy", f"{kind} probe failed: {outcome.message}")
-
-        await probes.watch(probe, target, on_outcome=on_outcome, on_state=on_state)
-
-    def _must_live(self, kind: str, ok: bool) -> None:  # noqa: FBT001 - the shape of every state callback
-        if not ok:
-            message = f"Container {self.view.name} failed {kind} probe, will be restarted"
-            self._event(self._machine.recorder.normal, "Killing", message)
-            self._kill.set()
+    def _warn(self, reason: str, message: str) -> None:
+        self._event(self._machine.recorder.warning, reason, message)
 
     def _target(self, attempt: Attempt) -> Target:
-        rewrite = rewriter(self.spec, attempt=attempt, place=self._place)
-
         async def run_inside(command: list[str], timeout: float) -> tuple[int, str]:
+            inside = {**self.spec, "command": command, "args": []}
             try:
-                launch = plan(
-                    {**self.spec, "command": command, "args": []},
-                    attempt=attempt,
-                    place=self._place,
-                    machine=self._machine,
-                )
+                launch = plan(inside, attempt=attempt, place=self._place, machine=self._machine)
             except (ConfigError, ProgramNotFoundError, UnsupportedError) as error:
                 return 127, str(error)
             return await execute(launch.argv, launch, timeout=timeout)
 
-        del rewrite
         address = "127.0.0.1" if self._place.listens_everywhere else self._place.address
         return Target(address, ports([self.spec]), self._machine.session, run_inside)
-
-    def _hook_failed(self, reason: str, name: str, outcome: Outcome) -> bool:
-        if not outcome.ok:
-            self._event(self._machine.recorder.warning, reason, f"{name} failed: {outcome.message}")
-        return not outcome.ok
 
     # -- what is shown
 
@@ -284,42 +236,38 @@ class Container:
         meta = self._place.pod["metadata"]
         where = f"container={self.view.name} pod={meta['name']}_{meta['namespace']}({meta['uid']})"
         message = f"back-off {delay:g}s restarting failed {where}"
-        self._event(self._machine.recorder.warning, "BackOff", f"Back-off restarting failed container {where}")
+        self._warn("BackOff", f"Back-off restarting failed container {where}")
         self._show(waiting=("CrashLoopBackOff", message), last=self.view.terminated, terminated=None)
-        await self._stopped_within(delay)
-
-    async def _stopped_within(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
+        await within(self._stopping, delay)
 
     async def _pause(self, seconds: float) -> None:
         """Until poked, stopped, or so many seconds."""
         self._poke.clear()
-        if self._stopping.is_set():
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._poke.wait()
-        except TimeoutError:
-            return
+        if not self._stopping.is_set():
+            await within(self._poke, seconds)
 
     def _seconds(self) -> float:
-        ended = self.view.terminated
-        return (
-            (parse_time(ended.ended.at[:19] + "Z") - parse_time(ended.started_at[:19] + "Z")).total_seconds()
-            if ended
-            else 0
-        )
+        """How long the last run took."""
+        run = self.view.terminated
+        if run is None or not run.started_at:
+            return 0.0
+        moments = [parse_time(whole_seconds(one)) for one in (run.started_at, run.ended.at)]
+        return (moments[1] - moments[0]).total_seconds()
 
     def _show(self, **changes: object) -> None:
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
         self._changed()
 
     def _event(self, record: Callable[..., None], reason: str, message: str) -> None:
-        record(self._place.pod, reason, message, field_path=f"spec.containers{{{self.view.name}}}")
+        record(self._place.pod, reason, message, field_path=f"spec.{self._list}{{{self.view.name}}}")
+
+
+async def within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event came within so many seconds."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    return False
 
 
 def _identity(started: Started) -> str:

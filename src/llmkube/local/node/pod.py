@@ -6,7 +6,6 @@ One task per pod. Cancelling it leaves every process running, to be adopted by t
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
 import signal
 from datetime import timedelta
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.local.node import attempts
 from llmkube.local.node.addresses import NoFreeAddressError, allocate, container_ports
-from llmkube.local.node.container import Container
+from llmkube.local.node.container import Container, within
 from llmkube.local.node.environment import ConfigError
 from llmkube.local.node.launch import lookup_for
 from llmkube.local.node.machine import Machine, Place, pod_directory
@@ -187,11 +186,8 @@ class PodWorker:
 
     async def _pause(self, seconds: float) -> None:
         self._poke.clear()
-        if self._stopping.is_set():
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._poke.wait()
+        if not self._stopping.is_set():
+            await within(self._poke, seconds)
 
     # -- the object
 

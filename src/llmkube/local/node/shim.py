@@ -2,7 +2,7 @@
 """The parent of one container process: starts it, keeps its log, writes down how it ended.
 
 Run as `python -I -S shim.py RECORD LOG LIVENESS_FD CWD -- PROGRAM ARGS...` with the container's environment. It
-outlives the node, so that a killed node loses no exit code and no output. It must import nothing but cheap modules of the
+outlives the node: a killed node loses no exit code and no output. It must import nothing but cheap modules of the
 standard library (one shim runs for every container) and must never start the program twice.
 
 Files, all beginning with RECORD: `.started` (pid, start time, boot) is on disk before the program runs its first

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
@@ -31,8 +32,9 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        """Return the problem as one line."""
-        return f"{self.path}: {self.message}" if self.path else self.message
+        """Return the problem as one line, whatever the document holds."""
+        line = f"{self.path}: {self.message}" if self.path else self.message
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class InvalidResource(ValueError):  # noqa: N818 - named as Kubernetes names the reason
@@ -97,7 +99,9 @@ def _message(item: ErrorDetails) -> str:
             return f"expected a text that matches {context['pattern']}, found {found}"
         case "value_error":
             return str(context["error"])
-    return f"{item['msg'][:1].lower()}{item['msg'][1:].replace('Input should', 'should')}, found {found}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"expected an object, found {found}"
+    return f"{item['msg'].replace('Input should be', 'expected').replace('Input should', 'should')}, found {found}"
 
 
 def _shown(value: Any) -> str:
@@ -112,8 +116,12 @@ def _yaml_trap(value: Any) -> str:
 
 
 def _suggestion(location: tuple[int | str, ...], kind: type[BaseModel]) -> str:
-    """Return the closest name among the fields that the place has."""
-    schema = kind.model_json_schema(by_alias=True)
-    names = {name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())}
-    close = difflib.get_close_matches(str(location[-1]), sorted(names), n=1)
+    """Return the closest name among the fields of the kind."""
+    close = difflib.get_close_matches(str(location[-1]), _field_names(kind), n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+@functools.cache
+def _field_names(kind: type[BaseModel]) -> tuple[str, ...]:
+    schema = kind.model_json_schema(by_alias=True)
+    return tuple(sorted({name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())}))

@@ -39,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(2, str(error))
     if not any(attribute == "model.path" for attribute, _ in settings):
         return _fail(2, "--model: expected the path of a GGUF, found none; give it one")
+    for name in sorted(name for name in os.environ if name.startswith("LLAMA_ARG_")):
+        _say(f"warning: {name}: not read by this launcher; give llama-server's flag instead")
     return _serve(_parameters([*DEFAULTS, *settings]))
 
 

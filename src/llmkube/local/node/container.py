@@ -21,7 +21,7 @@ from llmkube.local.node.probes import Target
 from llmkube.local.node.probing import Probing
 from llmkube.local.node.program import ProgramNotFoundError
 from llmkube.local.node.shim import now as precise_now
-from llmkube.local.node.status import ContainerView, Terminated, whole_seconds
+from llmkube.local.node.status import Terminated, published_view, whole_seconds
 from llmkube.local.node.volumes import UnsupportedError, ports
 from llmkube.local.objects import Object, parse_time, spec_of
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 TERMINATION_MESSAGE_LIMIT = 4096
 LEAST_GRACE_AFTER_HOOK = 2.0
+NODE_STOPPED = ("NodeStopped", "runs again when the node starts")
 
 
 class Container:
@@ -41,7 +42,7 @@ class Container:
         self, spec: Object, *, place: Place, machine: Machine, policy: str, changed: Callable[[], None]
     ) -> None:
         self.spec = spec
-        self.view = ContainerView(name=spec["name"], image=spec.get("image", ""))
+        self.view = published_view(place.pod, spec, waiting=("ContainerCreating", ""))
         self._place = place
         self._machine = machine
         self._policy = policy
@@ -145,7 +146,14 @@ class Container:
         if not self._stopping.is_set():
             self._kill.clear()
         self._running = started
-        probing = Probing(self.spec, self._target(attempt), show=self._show, event=self._warn, fail=self._fail)
+        probing = Probing(
+            self.spec,
+            self._target(attempt),
+            started=self.view.started,
+            show=self._show,
+            event=self._warn,
+            fail=self._fail,
+        )
         async with asyncio.TaskGroup() as group:
             companions = [
                 group.create_task(self._end_when_asked(attempt, started)),
@@ -203,16 +211,18 @@ class Container:
     def _is_running(self, attempt: Attempt, started: Started, *, new: bool) -> None:
         if new:
             self._event(self._machine.recorder.normal, "Started", f"Started container {self.view.name}")
-        self._show(waiting=None, terminated=None, running_since=started.at, container_id=_identity(started))
+        identity = _identity(started)
+        same = (
+            {} if identity == self.view.container_id and self.view.running_since else {"started": False, "ready": False}
+        )
+        self._show(waiting=None, terminated=None, running_since=started.at, container_id=identity, **same)
 
     def _has_ended(self, attempt: Attempt, started: Started | None, ended: Ended) -> None:
-        self._show(
-            waiting=None,
-            running_since="",
-            started=False,
-            ready=False,
-            terminated=self._terminated(attempt, started, ended),
-        )
+        terminated = self._terminated(attempt, started, ended)
+        state: dict[str, object] = {"waiting": None, "terminated": terminated}
+        if attempt.file("stopped").exists() and self._again(attempt, ended):
+            state = {"waiting": NODE_STOPPED, "terminated": None, "last": terminated}
+        self._show(running_since="", started=False, ready=False, **state)
 
     def _terminated(self, attempt: Attempt, started: Started | None, ended: Ended) -> Terminated:
         message = self._termination_message(attempt, ended)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,12 @@ from llmkube.local.node.container import Container, within
 from llmkube.local.node.environment import ConfigError
 from llmkube.local.node.launch import lookup_for
 from llmkube.local.node.machine import Machine, Place, pod_directory
-from llmkube.local.node.status import ContainerView, PodView, is_finished, render
+from llmkube.local.node.status import ContainerView, PodView, is_finished, published_view, render
 from llmkube.local.node.volumes import UnsupportedError, bound_claim, prepare, refuse_unsupported
 from llmkube.local.objects import (
     Object,
     StatusError,
+    condition_is_true,
     key_of,
     parse_time,
     spec_of,
@@ -46,7 +48,7 @@ class PodWorker:
         self._addresses_in_use = addresses_in_use
         self._directory = pod_directory(machine.pods, pod)
         self._address = str(status_of(pod).get("podIP", ""))
-        self._mounted = False
+        self._mounted = condition_is_true(pod, "PodReadyToStartContainers")
         self._waiting = ("PodInitializing", "") if spec_of(pod).get("initContainers") else ("ContainerCreating", "")
         self._containers: dict[str, Container] = {}
         self._verdict: tuple[str, str] | None = None
@@ -219,7 +221,9 @@ class PodWorker:
     def _container_view(self, spec: Object) -> ContainerView:
         if spec["name"] in self._containers:
             return self._containers[spec["name"]].view
-        return ContainerView(name=spec["name"], image=spec.get("image", ""), waiting=self._waiting)
+        view = published_view(self.pod, spec, waiting=self._waiting)
+        never_ran = view.waiting is not None and view.last is None
+        return replace(view, waiting=self._waiting) if never_ran else view
 
     def _remove_object(self) -> None:
         try:

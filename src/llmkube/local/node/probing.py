@@ -22,29 +22,35 @@ class Show(Protocol):
 
 
 class Probing:
-    """Reports through three callbacks: what to show, a warning event, and why the run must end."""
+    """Reports through three callbacks: what to show, a warning event, and why the run must end.
+
+    A container that was adopted when it had `started` is as ready as it was until its probe says otherwise.
+    """
 
     def __init__(
         self,
         spec: Object,
         target: Target,
         *,
+        started: bool,
         show: Show,
         event: Callable[[str, str], None],
         fail: Callable[[str], None],
     ) -> None:
         self._spec = spec
         self._target = target
+        self._started = started
         self._show = show
         self._event = event
         self._fail = fail
 
     async def run(self) -> None:
         """Until cancelled, or until the container must end."""
-        if not (await self._post_start() and await self._start_up()):
-            return
         readiness, liveness = self._spec.get("readinessProbe"), self._spec.get("livenessProbe")
-        self._show(started=True, ready=readiness is None)
+        if not self._started:
+            if not (await self._post_start() and await self._start_up()):
+                return
+            self._show(started=True, ready=readiness is None)
         async with asyncio.TaskGroup() as group:
             if readiness:
                 group.create_task(self._watch("Readiness", readiness, lambda ok: self._show(ready=ok)))

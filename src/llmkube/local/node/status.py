@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from llmkube.local.node.attempts import Ended
 from llmkube.local.objects import Object, condition, condition_is_true, is_deleting, spec_of, status_of, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from llmkube.local.node.attempts import Ended
 
 OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
@@ -114,6 +114,36 @@ def container_status(view: ContainerView) -> Object:
         "lastState": {"terminated": terminated(view.last)} if view.last else {},
     }
     return status | ({"containerID": view.container_id} if view.container_id else {})
+
+
+def published_view(pod: Object, spec: Object, *, waiting: tuple[str, str]) -> ContainerView:
+    """The view that the pod's status shows of a container: what a node that starts again goes on from."""
+    status = status_of(pod)
+    entries = (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+    entry = next((one for one in entries if one["name"] == spec["name"]), None)
+    if entry is None:
+        return ContainerView(name=spec["name"], image=spec.get("image", ""), waiting=waiting)
+    state, last = entry["state"], entry.get("lastState") or {}
+    waits = state.get("waiting")
+    return ContainerView(
+        name=entry["name"],
+        image=entry.get("image", ""),
+        waiting=(waits.get("reason", ""), waits.get("message", "")) if waits else None,
+        running_since=(state.get("running") or {}).get("startedAt", ""),
+        terminated=_terminated_view(state.get("terminated")),
+        last=_terminated_view(last.get("terminated")),
+        restart_count=entry.get("restartCount", 0),
+        container_id=entry.get("containerID", ""),
+        started=bool(entry.get("started")),
+        ready=bool(entry.get("ready")),
+    )
+
+
+def _terminated_view(state: Object | None) -> Terminated | None:
+    if state is None:
+        return None
+    ended = Ended(state["exitCode"], state["finishedAt"], state["reason"])
+    return Terminated(ended, state["startedAt"], state.get("containerID", ""), state.get("message", ""))
 
 
 def _state(view: ContainerView) -> Object:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from llmkube.local.node import attempts, probes
 from llmkube.local.node.attempts import Attempt, Ended, Started
 from llmkube.local.node.environment import ConfigError
-from llmkube.local.node.launch import Launch, execute, plan
+from llmkube.local.node.launch import execute, plan
 from llmkube.local.node.logs import last_lines
 from llmkube.local.node.probes import Target
 from llmkube.local.node.probing import Probing
@@ -101,13 +101,11 @@ class Container:
         retry = self._machine.backoff
         while not self._stopping.is_set():
             try:
-                launch = plan(self.spec, attempt=attempt, place=self._place, machine=self._machine)
+                return self._launch(attempt)
             except ProgramNotFoundError as error:
                 self._cannot_start("ErrImagePull", str(error))
-            except (ConfigError, UnsupportedError, OSError) as error:
+            except (ConfigError, UnsupportedError, OSError, ValueError) as error:
                 self._cannot_start("CreateContainerConfigError", str(error))
-            else:
-                return self._launch(attempt, launch)
             retry = retry.after_run(0)
             await self._pause(retry.delay or retry.first / 2)
         return None
@@ -116,13 +114,14 @@ class Container:
         self._warn("Failed", f"Error: {reason}: {message}")
         self._show(waiting=(reason, message))
 
-    def _launch(self, attempt: Attempt, launch: Launch) -> int:
+    def _launch(self, attempt: Attempt) -> int:
+        """The last thing that it does is to start the shim: whatever fails before may be tried again."""
+        launch = plan(self.spec, attempt=attempt, place=self._place, machine=self._machine)
         attempt.directory.mkdir(parents=True, exist_ok=True)
         attempt.termination_log.touch(mode=0o600)
-        shim = attempt.launch(launch.argv, environ=launch.environ, cwd=launch.cwd)
         attempts.forget_before(attempt)
         self._event(self._machine.recorder.normal, "Created", f"Created container: {self.view.name}")
-        return shim
+        return attempt.launch(launch.argv, environ=launch.environ, cwd=launch.cwd)
 
     # -- follow one run
 

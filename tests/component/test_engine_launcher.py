@@ -19,7 +19,7 @@ from llmkube.local.engine.__main__ import _parameters
 from llmkube.local.engine.flags import FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
 pytestmark = [
     pytest.mark.engine,
@@ -48,17 +48,38 @@ def start(*arguments: str) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def server(model: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """Return a server that has said where it serves."""
-    process = start("-m", str(model), "--port", str(port), "-c", "512", "-t", "2", "--metrics", "--cache-ram", "0")
-    assert process.stderr is not None
+async def server(model: Path, port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Return a server that answers on /health."""
+    command = [
+        sys.executable,
+        "-m",
+        "llmkube.local.engine",
+        "-m",
+        str(model),
+        "--port",
+        str(port),
+        "-c",
+        "512",
+        "-t",
+        "2",
+    ]
+    with subprocess.Popen([*command, "--metrics", "--cache-ram", "0"], stderr=subprocess.DEVNULL) as process:
+        try:
+            async with asyncio.timeout(40):
+                while not await healthy(port):
+                    assert process.poll() is None
+                    await asyncio.sleep(0.02)
+            yield process
+        finally:
+            process.kill()
+
+
+async def healthy(port: int) -> bool:
     try:
-        assert any(line.startswith("serving on") for line in process.stderr)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == 200
+    except aiohttp.ClientConnectionError:
+        return False
 
 
 async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
@@ -70,7 +91,7 @@ async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
                 yield delta["content"]
 
 
-async def test_tokens_arrive_in_several_chunks(server: subprocess.Popen[str], port: int) -> None:
+async def test_tokens_arrive_in_several_chunks(server: subprocess.Popen[bytes], port: int) -> None:
     async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
         async with session.get("/health") as health:
             assert health.status == 200
@@ -82,7 +103,7 @@ async def test_tokens_arrive_in_several_chunks(server: subprocess.Popen[str], po
     assert "".join(texts).strip()
 
 
-async def test_sigterm_ends_it_with_0_even_with_a_stream_in_flight(server: subprocess.Popen[str], port: int) -> None:
+async def test_sigterm_ends_it_with_0_even_with_a_stream_in_flight(server: subprocess.Popen[bytes], port: int) -> None:
     async with (
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
         session.post("/v1/chat/completions", json=QUESTION | {"max_tokens": 400}) as response,
@@ -106,7 +127,7 @@ def test_a_taken_port_ends_with_one_line_that_names_it(model: Path) -> None:
         with start("-m", str(model), "--port", str(port)) as process:
             _, errors = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith(f"error: expected to serve {model} on 127.0.0.1:{port}")
+    assert f"error: expected to serve {model} on 127.0.0.1:{port}" in errors
 
 
 def test_a_flag_that_cannot_be_honoured_ends_with_2_before_anything_is_loaded(model: Path) -> None:

@@ -71,12 +71,12 @@ def _serve(parameters: Any) -> int:  # noqa: RET503 - _exit_on does not return
     except RuntimeError as error:
         place = f"{parameters.hostnames[0]}:{parameters.port}"
         return _fail(1, f"expected to serve {parameters.model.path} on {place}: {error} See the engine's lines above")
-    _say(f"serving on {server.listening_address}")
-    _exit_on(_wait())
+    # The engine itself says where it listens. A line of ours would be torn: its logger writes a line in several pieces.
+    _exit_on(_wait(server))
 
 
-def _wait() -> int:
-    """Return the first of the signals that end the server; whichever thread receives it, the main thread wakes up."""
+def _wait(_server: Any) -> int:
+    """Hold the server until a signal comes, and return it; whichever thread receives it, the main thread wakes up."""
     receiver, sender = socket.socketpair()
     sender.setblocking(False)  # noqa: FBT003
     signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)

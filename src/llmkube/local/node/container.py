@@ -78,7 +78,8 @@ class Container:
         """Ends it gracefully. `resume` leaves a note that it was the node that stopped, so it runs again."""
         self._grace = self._grace if grace is None else grace
         self._stopping.set()
-        if resume and self._running and (attempt := attempts.latest(self._directory)):
+        attempt = attempts.latest(self._directory)
+        if resume and attempt is not None and attempt.alive():
             attempt.file("stopped").touch()
         self._kill.set()
         self._poke.set()

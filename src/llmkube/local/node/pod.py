@@ -155,10 +155,10 @@ class PodWorker:
         self._publish()
 
     async def _initialize(self, place: Place) -> bool:
-        """Init containers in order; whether all of them succeeded."""
+        """Init containers in order; whether all of them succeeded. Adopted ones that did are not run again."""
         policy = "Never" if spec_of(self.pod).get("restartPolicy") == "Never" else "OnFailure"
         for spec in spec_of(self.pod).get("initContainers") or ():
-            if await self._add(spec, place, policy).run() != 0 or self._stopping.is_set():
+            if await self._add(spec, place, policy).run() != 0:
                 return False
         return True
 

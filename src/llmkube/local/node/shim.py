@@ -132,20 +132,30 @@ def drain(fd: int) -> None:
 
 def reap(pid: int) -> int | None:
     """Reaps whatever ended; when it is the program, everything it started ends with it, as in a container."""
-    while True:
-        try:
-            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        except ChildProcessError:
-            return None
-        if found is None:
-            return None
-        if found.si_pid != pid:
-            os.waitpid(found.si_pid, 0)
-            continue
-        signal_group(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        end_orphans()
-        return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    if not hasattr(os, "waitid"):  # macOS before Python 3.13
+        found, status = os.waitpid(pid, os.WNOHANG)
+        return finish(status) if found else None
+    while ended := peek():
+        if ended == pid:
+            signal_group(pid, signal.SIGKILL)  # before it is reaped: its number cannot be another's yet
+            return finish(os.waitpid(pid, 0)[1])
+        os.waitpid(ended, 0)
+    return None
+
+
+def peek() -> int:
+    """The pid of a child that ended and is not reaped yet; 0 for none."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return 0
+    return found.si_pid if found else 0
+
+
+def finish(status: int) -> int:
+    """The exit code as container runtimes give it, once nothing of the program is left."""
+    end_orphans()
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
 
 def end_orphans() -> None:

@@ -78,13 +78,17 @@ class Container:
         """Ends it gracefully. `resume` leaves a note that it was the node that stopped, so it runs again."""
         self._grace = self._grace if grace is None else grace
         self._stopping.set()
-        attempt = attempts.latest(self._directory)
-        if resume and attempt is not None and attempt.alive():
-            attempt.file("stopped").touch()
+        if resume:
+            self._note_stopped_by_node()
         self._kill.set()
         self._poke.set()
         if grace == 0 and self._running:
             self._running.signal_group(signal.SIGKILL)
+
+    def _note_stopped_by_node(self) -> None:
+        attempt = attempts.latest(self._directory)
+        if attempt is not None and attempt.alive():
+            attempt.file("stopped").touch()
 
     def poke(self) -> None:
         """Something that it may be waiting for has changed."""

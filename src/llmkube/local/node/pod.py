@@ -89,7 +89,7 @@ class PodWorker:
         self._grace = grace
         self._stopping.set()
         self._poke.set()
-        for container in self._containers.values():
+        for container in () if self.idle.is_set() else self._containers.values():
             container.stop(grace, resume=self._resume and not self._deleted.is_set())
 
     def _nothing_to_stop(self) -> bool:

@@ -1,0 +1,91 @@
+"""The errors of the API, worded as kube-apiserver words them, and the Status object that carries one over HTTP.
+
+It never logs and never decides: callers raise what these functions make.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from llmkube.local.objects import Object, StatusError, bad_request
+
+__all__ = ["Cause", "StatusError", "bad_request", "status_object"]
+
+PLAIN_REASONS = {
+    404: ("NotFound", "the server could not find the requested resource"),
+    405: ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
+    413: ("RequestEntityTooLarge", "Request entity too large: limit is 3145728"),
+    415: ("UnsupportedMediaType", "the body of the request was in an unknown format"),
+    501: ("NotImplemented", "this is not served by the embedded API server"),
+}
+
+
+class Cause(NamedTuple):
+    """One field that is wrong: FieldValueInvalid and so on, its path, what is wrong with it."""
+
+    reason: str
+    field: str
+    message: str
+
+    def as_object(self) -> Object:
+        return {"reason": self.reason, "message": self.message, "field": self.field}
+
+
+def status_object(error: StatusError) -> Object:
+    status: Object = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": error.message,
+        "reason": error.reason,
+        "code": error.code,
+    }
+    return {**status, "details": error.details} if error.details else status
+
+
+def plain(code: int) -> StatusError:
+    """An error about the request itself, not about an object."""
+    reason, message = PLAIN_REASONS[code]
+    return StatusError(code, reason, message)
+
+
+def qualified(plural: str, group: str) -> str:
+    return f"{plural}.{group}" if group else plural
+
+
+def not_found(plural: str, group: str, name: str) -> StatusError:
+    return StatusError(
+        404, "NotFound", f'{qualified(plural, group)} "{name}" not found', _details(name=name, group=group, kind=plural)
+    )
+
+
+def already_exists(plural: str, group: str, name: str) -> StatusError:
+    message = f'{qualified(plural, group)} "{name}" already exists'
+    return StatusError(409, "AlreadyExists", message, _details(name=name, group=group, kind=plural))
+
+
+def conflict(plural: str, group: str, name: str, why: str) -> StatusError:
+    message = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
+    return StatusError(409, "Conflict", message, _details(name=name, group=group, kind=plural))
+
+
+def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
+    message = f'{qualified(plural, group)} "{name}" is forbidden: {why}'
+    return StatusError(403, "Forbidden", message, _details(name=name, group=group, kind=plural))
+
+
+def gone(oldest: int, asked: int) -> StatusError:
+    return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def invalid(kind: str, group: str, name: str, causes: list[Cause]) -> StatusError:
+    shown = [f"{cause.field}: {cause.message}" for cause in causes]
+    told = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+    message = f'{qualified(kind, group)} "{name}" is invalid: {told}'
+    details = _details(name=name, group=group, kind=kind)
+    return StatusError(422, "Invalid", message, {**details, "causes": [cause.as_object() for cause in causes]})
+
+
+def _details(**values: str) -> Object:
+    return {name: value for name, value in values.items() if value}

@@ -1,0 +1,108 @@
+"""What can go wrong with a request, as one tree.
+
+    KubeError
+    ├── TransportError          no answer: refused, reset, timed out, not JSON
+    └── ApiError                an answer that is not a success (status, reason, message of the Status object)
+        ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
+        ├── Conflict 409        │   └── AlreadyExists
+        ├── Gone 410            ├── Invalid 422       ├── TooManyRequests 429
+        └── ServerError 5xx
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class KubeError(Exception):
+    """Any failure of a request to the API server."""
+
+
+class TransportError(KubeError):
+    """The API server did not answer; the message says what was tried."""
+
+
+class ApiError(KubeError):
+    """The API server answered, and it was not a success."""
+
+    def __init__(self, status: int, reason: str, message: str, details: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.details = details
+        self.retry_after: float | None = None
+
+
+class Unauthorized(ApiError):  # noqa: N818 - these are the reasons' own names
+    """401."""
+
+
+class Forbidden(ApiError):  # noqa: N818
+    """403."""
+
+
+class NotFound(ApiError):  # noqa: N818
+    """404."""
+
+
+class Conflict(ApiError):  # noqa: N818
+    """409."""
+
+
+class AlreadyExists(Conflict):
+    """409 with reason AlreadyExists."""
+
+
+class Gone(ApiError):  # noqa: N818
+    """410: the resourceVersion is too old."""
+
+
+class Invalid(ApiError):  # noqa: N818
+    """422: no retry can mend it."""
+
+
+class TooManyRequests(ApiError):  # noqa: N818
+    """429."""
+
+
+class ServerError(ApiError):
+    """5xx."""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+class _Status(msgspec.Struct):
+    reason: str = ""
+    message: str = ""
+    code: int = 0
+    details: Any = None
+
+
+def from_response(status: int, body: bytes) -> ApiError:
+    """Return the error of an answer; its body may be a Status object or anything a proxy invents."""
+    try:
+        said = msgspec.json.decode(body, type=_Status)
+    except msgspec.MsgspecError:
+        text = body[:200].decode(errors="replace").strip()
+        said = _Status(message=f"HTTP {status}: {text or 'empty answer'}")
+    return of_status(said.code or status, said.reason, said.message, said.details)
+
+
+def of_status(code: int, reason: str, message: str, details: Any = None) -> ApiError:
+    """Return the error of a Status object."""
+    kind = _BY_STATUS.get(code, ServerError if code >= 500 else ApiError)
+    if reason == "AlreadyExists":
+        kind = AlreadyExists
+    return kind(code, reason, message or f"HTTP {code}", details)

@@ -1,0 +1,187 @@
+"""The objects that are kept in memory, as frozen msgspec Structs: only fields that somebody reads, decoded once.
+
+What we apply keeps its `spec` as raw JSON, so that a diff sees every field of it; nothing here can be changed in place.
+"""
+
+from __future__ import annotations
+
+
+import msgspec
+from msgspec import Raw, Struct
+
+EMPTY = Raw(b"{}")
+
+
+class OwnerReference(Struct, frozen=True, rename="camel"):
+    """Who owns an object."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+    controller: bool = False
+
+
+class ObjectMeta(Struct, frozen=True, rename="camel"):
+    """metadata, without managedFields."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[OwnerReference, ...] = ()
+    finalizers: tuple[str, ...] = ()
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+
+
+class Object(Struct, frozen=True, rename="camel"):
+    """What every object has."""
+
+    metadata: ObjectMeta = ObjectMeta()
+    api_version: str = ""
+    kind: str = ""
+
+
+class Opaque(Object, frozen=True, rename="camel"):
+    """An object whose spec and status nobody here interprets."""
+
+    spec: Raw = EMPTY
+    status: Raw = EMPTY
+
+
+class CustomResource(Opaque, frozen=True, rename="camel"):
+    """A Model or an InferenceService: api/ reads its spec and status."""
+
+
+class Condition(Struct, frozen=True, rename="camel"):
+    """One condition of any object."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class DeploymentStatus(Struct, frozen=True, rename="camel"):
+    """What the deployment controller observed."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    ready_replicas: int = 0
+    updated_replicas: int = 0
+    available_replicas: int = 0
+    unavailable_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Deployment(Object, frozen=True, rename="camel"):
+    spec: Raw = EMPTY
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class JobStatus(Struct, frozen=True, rename="camel"):
+    """What the job controller observed."""
+
+    active: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Job(Object, frozen=True, rename="camel"):
+    spec: Raw = EMPTY
+    status: JobStatus = JobStatus()
+
+
+class PersistentVolumeClaimStatus(Struct, frozen=True, rename="camel"):
+    phase: str = ""
+
+
+class PersistentVolumeClaim(Object, frozen=True, rename="camel"):
+    spec: Raw = EMPTY
+    status: PersistentVolumeClaimStatus = PersistentVolumeClaimStatus()
+
+
+class Data(Object, frozen=True, rename="camel"):
+    """A Secret or a ConfigMap."""
+
+    data: dict[str, str] = {}
+
+
+class ContainerStateWaiting(Struct, frozen=True, rename="camel"):
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerStateRunning(Struct, frozen=True, rename="camel"):
+    started_at: str | None = None
+
+
+class ContainerStateTerminated(Struct, frozen=True, rename="camel"):
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerState(Struct, frozen=True, rename="camel"):
+    """At most one of the three is set."""
+
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
+class ContainerStatus(Struct, frozen=True, rename="camel"):
+    name: str
+    ready: bool = False
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodSpec(Struct, frozen=True, rename="camel"):
+    node_name: str = ""
+
+
+class PodStatus(Struct, frozen=True, rename="camel"):
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    pod_ip: str = msgspec.field(name="podIP", default="")
+    conditions: tuple[Condition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(Object, frozen=True, rename="camel"):
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class EndpointConditions(Struct, frozen=True, rename="camel"):
+    ready: bool | None = None
+
+
+class Endpoint(Struct, frozen=True, rename="camel"):
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+
+
+class EndpointSlice(Object, frozen=True, rename="camel"):
+    endpoints: tuple[Endpoint, ...] = ()
+
+
+class LeaseSpec(Struct, frozen=True, rename="camel", omit_defaults=True):
+    holder_identity: str | None = None
+    lease_duration_seconds: int | None = None
+    acquire_time: str | None = None
+    renew_time: str | None = None
+    lease_transitions: int | None = None
+
+
+class Lease(Object, frozen=True, rename="camel"):
+    spec: LeaseSpec = LeaseSpec()

@@ -1,0 +1,199 @@
+"""HTTP to the API server: authenticated, bounded in time and number, retried where a retry is safe.
+
+Knows paths and bytes, and turns every failure into one of errors.py; it must never let an aiohttp error out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Protocol
+
+import aiohttp
+
+from llmkube import __version__
+from llmkube.kube.config import ClusterConfig
+from llmkube.kube.errors import ApiError, ServerError, TooManyRequests, TransportError, Unauthorized, from_response
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+ATTEMPTS = 4
+MAX_LINE = 64 * 1024 * 1024
+IN_FLIGHT = 64
+_NETWORK = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class RequestObserver(Protocol):
+    """Counts requests: runtime/metrics.py implements it."""
+
+    def request(self, *, method: str, code: str, seconds: float) -> None:
+        """One request came to an end; the code is `<error>` when there was no answer."""
+
+
+class Transport:
+    """One session to one API server; `async with` opens and closes it."""
+
+    def __init__(self, config: ClusterConfig, *, observer: RequestObserver | None = None) -> None:
+        self.config = config
+        self.observer = observer
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+
+    async def __aenter__(self) -> Transport:
+        connector = aiohttp.TCPConnector(limit=0, ssl=self.config.tls if self.config.tls is not None else True)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": f"llmkube/{__version__}"},
+            auto_decompress=True,
+            read_bufsize=1 << 20,
+            max_line_size=1 << 15,
+            max_field_size=1 << 15,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        content_type: str = JSON,
+        accept: str = JSON,
+        timeout: float = 30.0,
+    ) -> bytes:
+        """Return the body of a successful answer; raise ApiError or TransportError.
+
+        A 429 or 503 is asked again after what Retry-After says, a lost connection after a moment: every write here is
+        an apply, or carries a resourceVersion, and so can be sent twice.
+        """
+        refreshed = False
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._once(method, path, params, body, content_type, accept, timeout, refreshed)
+            except Unauthorized:
+                if refreshed:
+                    raise
+                refreshed = True
+            except (TooManyRequests, ServerError) as error:
+                if attempt == ATTEMPTS - 1 or error.status not in {429, 503} or error.retry_after is None:
+                    raise
+                await asyncio.sleep(min(error.retry_after, 10.0))
+            except TransportError:
+                if attempt == ATTEMPTS - 1 or method == "POST":
+                    raise
+                await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter
+        raise TransportError(f"{method} {path}: no answer after {ATTEMPTS} attempts")
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        content_type: str,
+        accept: str,
+        timeout: float,
+        refresh: bool,
+    ) -> bytes:
+        headers = {"Accept": accept, **await self.config.credentials.headers(refresh=refresh)}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        started, code = asyncio.get_running_loop().time(), "<error>"
+        try:
+            async with (
+                self._slots,
+                self._open().request(
+                    method,
+                    self.config.server + path,
+                    params=params,
+                    data=body,
+                    headers=headers,
+                    timeout=aiohttp.ClientTimeout(total=timeout, connect=10),
+                ) as response,
+            ):
+                code = str(response.status)
+                content = await response.read()
+                if response.status >= 400:
+                    raise _error(response, content)
+                return content
+        except _NETWORK as error:
+            raise self._lost(method, path, error) from error
+        finally:
+            self._count(method, code, asyncio.get_running_loop().time() - started)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        idle_timeout: float,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Yield the lines of an answer as they come; silence of `idle_timeout` seconds is a TransportError."""
+        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=idle_timeout)
+        sent = {"Accept": JSON, **(headers or {}), **await self.config.credentials.headers()}
+        if body is not None:
+            sent["Content-Type"] = JSON
+        code, started = "<error>", asyncio.get_running_loop().time()
+        try:
+            async with self._open().request(
+                method, self.config.server + path, params=params, data=body, headers=sent, timeout=timeout
+            ) as response:
+                code = str(response.status)
+                self._count(method, code, asyncio.get_running_loop().time() - started)
+                if response.status >= 400:
+                    raise _error(response, await response.content.read(1 << 20))
+                yield _lines(response)
+        except _NETWORK as error:
+            if code == "<error>":
+                self._count(method, code, asyncio.get_running_loop().time() - started)
+            raise self._lost(method, path, error) from error
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise TransportError("the transport is not open: use it in `async with`")
+        return self._session
+
+    def _lost(self, method: str, path: str, error: BaseException) -> TransportError:
+        what = str(error) or type(error).__name__
+        return TransportError(f"{self.config.server} did not answer {method} {path}: {what}")
+
+    def _count(self, method: str, code: str, seconds: float) -> None:
+        if self.observer is not None:
+            self.observer.request(method=method, code=code, seconds=seconds)
+
+
+def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
+    error = from_response(response.status, content)
+    after = response.headers.get("Retry-After", "")
+    error.retry_after = float(after) if after.isdecimal() else None
+    return error
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Split what comes into lines; a line may be as large as the largest object."""
+    pending = bytearray()
+    async for chunk in response.content.iter_any():
+        pending += chunk
+        while (end := pending.find(b"\n")) >= 0:
+            yield bytes(pending[:end])
+            del pending[: end + 1]
+        if len(pending) > MAX_LINE:
+            raise TransportError(f"a line of more than {MAX_LINE} bytes came: this is not a Kubernetes API")
+    if pending:
+        yield bytes(pending)

@@ -1,7 +1,7 @@
 """Where the API server is and how to show who we are: a kubeconfig, or the service account of a pod.
 
-kubernetes-asyncio reads exec plugins and cloud auth providers; importing it costs more than a second, so a kubeconfig with a
-token or a client certificate, the usual ones, is read here.
+kubernetes-asyncio reads exec plugins and cloud auth providers; importing it costs more than a second, so a kubeconfig
+with a token or a client certificate, the usual ones, is read here.
 """
 
 from __future__ import annotations

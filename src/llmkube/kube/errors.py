@@ -1,12 +1,12 @@
 """What can go wrong with a request, as one tree.
 
-    KubeError
-    ├── TransportError          no answer: refused, reset, timed out, not JSON
-    └── ApiError                an answer that is not a success (status, reason, message of the Status object)
-        ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
-        ├── Conflict 409        │   └── AlreadyExists
-        ├── Gone 410            ├── Invalid 422       ├── TooManyRequests 429
-        └── ServerError 5xx
+KubeError
+├── TransportError          no answer: refused, reset, timed out, not JSON
+└── ApiError                an answer that is not a success (status, reason, message of the Status object)
+    ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
+    ├── Conflict 409        │   └── AlreadyExists
+    ├── Gone 410            ├── Invalid 422       ├── TooManyRequests 429
+    └── ServerError 5xx
 """
 
 from __future__ import annotations

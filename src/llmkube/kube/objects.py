@@ -5,7 +5,6 @@ What we apply keeps its `spec` as raw JSON, so that a diff sees every field of i
 
 from __future__ import annotations
 
-
 import msgspec
 from msgspec import Raw, Struct
 

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from types import TracebackType
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 
 from llmkube import __version__
-from llmkube.kube.config import ClusterConfig
 from llmkube.kube.errors import ApiError, ServerError, TooManyRequests, TransportError, Unauthorized, from_response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from types import TracebackType
+
+    from llmkube.kube.config import ClusterConfig
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -33,6 +37,22 @@ class RequestObserver(Protocol):
 
     def request(self, *, method: str, code: str, seconds: float) -> None:
         """One request came to an end; the code is `<error>` when there was no answer."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str] | None
+    body: bytes | None
+    content_type: str
+    accept: str
+    timeout: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        headers = {"Accept": self.accept}
+        return headers if self.body is None else headers | {"Content-Type": self.content_type}
 
 
 class Transport:
@@ -78,10 +98,11 @@ class Transport:
         A 429 or 503 is asked again after what Retry-After says, a lost connection after a moment: every write here is
         an apply, or carries a resourceVersion, and so can be sent twice.
         """
+        asked = _Request(method, path, params, body, content_type, accept, timeout)
         refreshed = False
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(method, path, params, body, content_type, accept, timeout, refreshed)
+                return await self._once(asked, refresh=refreshed)
             except Unauthorized:
                 if refreshed:
                     raise
@@ -96,31 +117,16 @@ class Transport:
                 await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter
         raise TransportError(f"{method} {path}: no answer after {ATTEMPTS} attempts")
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        params: Mapping[str, str] | None,
-        body: bytes | None,
-        content_type: str,
-        accept: str,
-        timeout: float,
-        refresh: bool,
-    ) -> bytes:
-        headers = {"Accept": accept, **await self.config.credentials.headers(refresh=refresh)}
-        if body is not None:
-            headers["Content-Type"] = content_type
+    async def _once(self, asked: _Request, *, refresh: bool) -> bytes:
+        headers = asked.headers | await self.config.credentials.headers(refresh=refresh)
+        timeout = aiohttp.ClientTimeout(total=asked.timeout, connect=10)
         started, code = asyncio.get_running_loop().time(), "<error>"
+        url = self.config.server + asked.path
         try:
             async with (
                 self._slots,
                 self._open().request(
-                    method,
-                    self.config.server + path,
-                    params=params,
-                    data=body,
-                    headers=headers,
-                    timeout=aiohttp.ClientTimeout(total=timeout, connect=10),
+                    asked.method, url, params=asked.params, data=asked.body, headers=headers, timeout=timeout
                 ) as response,
             ):
                 code = str(response.status)
@@ -129,9 +135,9 @@ class Transport:
                     raise _error(response, content)
                 return content
         except _NETWORK as error:
-            raise self._lost(method, path, error) from error
+            raise self._lost(asked.method, asked.path, error) from error
         finally:
-            self._count(method, code, asyncio.get_running_loop().time() - started)
+            self._count(asked.method, code, asyncio.get_running_loop().time() - started)
 
     @asynccontextmanager
     async def stream(

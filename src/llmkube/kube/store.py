@@ -1,0 +1,123 @@
+"""What is known of one kind: objects by key, and sets of keys by index. Plain `def`, no I/O, no clock.
+
+One writer, the informer; readers get immutable objects and can't corrupt anything. A reader that asks for an index
+that was not declared gets an error, never a scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from llmkube.kube import objects
+from llmkube.kube.kinds import Key, key_of
+
+T = TypeVar("T", bound=objects.Object)
+
+Index = Callable[[T], Iterable[str]]
+
+
+@dataclass(frozen=True)
+class Delta(Generic[T]):
+    """What changed of one key: added (no old), deleted (no new) or replaced."""
+
+    old: T | None
+    new: T | None
+
+
+Objects = list[T]
+Deltas = list[Delta[T]]
+
+
+def by_namespace(obj: objects.Object) -> Iterable[str]:
+    return (obj.metadata.namespace,)
+
+
+def by_owner(obj: objects.Object) -> Iterable[str]:
+    """The uid of the controlling owner."""
+    return tuple(each.uid for each in obj.metadata.owner_references if each.controller)
+
+
+class Store(Generic[T]):
+    """Objects of one kind, with the indexes `namespace`, `owner` and those that are declared."""
+
+    def __init__(self, indexes: Mapping[str, Index[T]] | None = None) -> None:
+        self._objects: dict[Key, T] = {}
+        self._by: dict[str, Index[T]] = {"namespace": by_namespace, "owner": by_owner, **(indexes or {})}
+        self._indexed: dict[str, dict[str, set[Key]]] = {name: {} for name in self._by}
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def get(self, key: Key) -> T | None:
+        return self._objects.get(key)
+
+    def list(self, namespace: str | None = None) -> Objects[T]:
+        """Everything, or everything of one namespace, by key."""
+        keys = self._objects if namespace is None else self._indexed["namespace"].get(namespace, ())
+        return [self._objects[key] for key in sorted(keys)]
+
+    def by_index(self, index: str, value: str) -> Objects[T]:
+        """The objects that have `value` in an index, by key; KeyError when there is no such index."""
+        return [self._objects[key] for key in sorted(self._indexed[index].get(value, ()))]
+
+    def apply(self, obj: T) -> Deltas[T]:
+        """Store an object, unless a later version of it is there."""
+        old = self._objects.get(key_of(obj))
+        if old is not None and old.metadata.uid == obj.metadata.uid and version(obj) < version(old):
+            return []
+        return self._set(obj)
+
+    def delete(self, key: Key) -> Deltas[T]:
+        """Forget a key."""
+        old = self._objects.pop(key, None)
+        if old is None:
+            return []
+        self._unindex(key, old)
+        return [Delta(old, None)]
+
+    def replace(self, listed: Iterable[T]) -> Deltas[T]:
+        """Make the store what a list said, at once: what it lacks is deleted, what it repeats is no change."""
+        wanted = {key_of(obj): obj for obj in listed}
+        deltas = [delta for key in self._objects.keys() - wanted.keys() for delta in self.delete(key)]
+        for obj in wanted.values():
+            deltas += [delta for delta in self._set(obj) if not _is_same(delta)]
+        return deltas
+
+    def _set(self, obj: T) -> Deltas[T]:
+        """A new uid under an old key is a deletion and an addition, never an update."""
+        key = key_of(obj)
+        old = self._objects.get(key)
+        if old is not None and old.metadata.uid != obj.metadata.uid:
+            return [*self.delete(key), *self._set(obj)]
+        if old is not None:
+            self._unindex(key, old)
+        self._put(key, obj)
+        return [Delta(old, obj)]
+
+    def _put(self, key: Key, obj: T) -> None:
+        self._objects[key] = obj
+        for name, index in self._by.items():
+            for value in index(obj):
+                self._indexed[name].setdefault(value, set()).add(key)
+
+    def _unindex(self, key: Key, obj: T) -> None:
+        for name, index in self._by.items():
+            for value in index(obj):
+                keys = self._indexed[name].get(value, set())
+                keys.discard(key)
+                if not keys:
+                    self._indexed[name].pop(value, None)
+
+
+def version(obj: objects.Object) -> int:
+    """The resourceVersion as the integer that it is (KEP-5504); 0 when there is none."""
+    text = obj.metadata.resource_version
+    return int(text) if text.isdecimal() else 0
+
+
+def _is_same(delta: Delta[T]) -> bool:
+    if delta.old is None or delta.new is None:
+        return False
+    return delta.old.metadata.resource_version == delta.new.metadata.resource_version

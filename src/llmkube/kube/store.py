@@ -77,10 +77,11 @@ class Store(Generic[T]):
         self._unindex(key, old)
         return [Delta(old, None)]
 
-    def replace(self, listed: Iterable[T]) -> Deltas[T]:
-        """Make the store what a list said, at once: what it lacks is deleted, what it repeats is no change."""
+    def replace(self, listed: Iterable[T], *, namespace: str | None = None) -> Deltas[T]:
+        """Make the store, or one namespace of it, what a list said; what the list repeats is no change."""
         wanted = {key_of(obj): obj for obj in listed}
-        deltas = [delta for key in self._objects.keys() - wanted.keys() for delta in self.delete(key)]
+        known = self._objects.keys() if namespace is None else self._indexed["namespace"].get(namespace, set())
+        deltas = [delta for key in known - wanted.keys() for delta in self.delete(key)]
         for obj in wanted.values():
             deltas += [delta for delta in self._set(obj) if not _is_same(delta)]
         return deltas

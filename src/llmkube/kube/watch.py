@@ -1,0 +1,205 @@
+"""Follows one collection for ever: the initial state by WatchList (KEP-3157) or by pages, then every change, in order.
+
+    no version ── watch-list ──> (initial events … bookmark) ──> following
+        │  refused: from now on  ▲                                │ normal end: follow on from the last version
+        └──── list in pages ─────┘<──── 410, lost initial events ─┘ lost connection, 429: wait, then follow on
+
+What it sees goes to a Sink by plain calls. It never gives up and never raises but for cancellation: what is wrong
+stands in `last_error`, which is empty while all is well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Raw, Struct
+
+from llmkube.kube import objects
+from llmkube.kube.backoff import Backoff
+from llmkube.kube.errors import ApiError, Gone, KubeError, TooManyRequests, TransportError, of_status
+from llmkube.kube.listing import list_pages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from llmkube.kube.client import Client
+    from llmkube.kube.kinds import Kind
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T", bound=objects.Object)
+T_contra = TypeVar("T_contra", contravariant=True)
+
+SHORTEST_WATCH, LONGEST_WATCH = 300, 600
+IDLE_MARGIN = 5.0
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+LOST_INITIALS_BEFORE_LIST = 2
+WATCH = {"watch": "1", "allowWatchBookmarks": "true"}
+
+
+class Sink(Protocol[T_contra]):
+    """Takes what the watcher sees, at once."""
+
+    def replaced(self, listed: Sequence[T_contra], version: str) -> None: ...
+    def changed(self, obj: T_contra) -> None: ...
+    def deleted(self, obj: T_contra) -> None: ...
+    def progressed(self, version: str) -> None: ...
+
+
+class _Line(Struct, frozen=True):
+    type: str
+    object: Raw
+
+
+class _Bookmark(Struct, frozen=True):
+    metadata: objects.ObjectMeta
+
+
+class _Status(Struct, frozen=True):
+    code: int = 0
+    reason: str = ""
+    message: str = ""
+
+
+class Watcher(Generic[T]):
+    """One collection: a kind, in one namespace or all, with a label selector or none."""
+
+    def __init__(
+        self, client: Client, kind: Kind[T], sink: Sink[T], *, namespace: str | None = None, label_selector: str = ""
+    ) -> None:
+        self._client = client
+        self._kind = kind
+        self._sink = sink
+        self._path = kind.path(namespace)
+        self._selector = {"labelSelector": label_selector} if label_selector else {}
+        self._version = ""
+        self._initial: dict[str, T] | None = None
+        self._watch_list = True
+        self._lost_initials = 0
+        self._backoff = Backoff(random.random, time.monotonic)
+        self.last_error = ""
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                await self._step()
+            except Gone:
+                self._version = ""
+                log.debug("watch expired; listing again", path=self._path)
+            except KubeError as error:
+                await self._failed(error)
+
+    async def _step(self) -> None:
+        if self._version:
+            await self._follow({"resourceVersion": self._version})
+        elif self._watch_list:
+            await self._begin_by_watch()
+        else:
+            listed, self._version = await list_pages(self._client.transport, self._kind, self._path, self._selector)
+            self._sink.replaced(listed, self._version)
+            self.last_error = ""
+
+    async def _begin_by_watch(self) -> None:
+        self._initial = {}
+        try:
+            await self._follow({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
+        except (Gone, TooManyRequests):
+            raise
+        except ApiError as error:
+            log.info("the API server refused a watch-list; listing by pages", path=self._path, error=str(error))
+            self._watch_list = False
+        finally:
+            if self._initial is not None:
+                self._version = ""
+                self._lost_initials += 1
+                self._watch_list = self._watch_list and self._lost_initials < LOST_INITIALS_BEFORE_LIST
+            self._initial = None
+
+    async def _follow(self, params: Mapping[str, str]) -> None:
+        """One watch request, to its end."""
+        seconds = random.randint(SHORTEST_WATCH, LONGEST_WATCH)  # noqa: S311 - jitter
+        params = {
+            **self._selector,
+            **params,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(seconds),
+        }
+        started, seen = time.monotonic(), 0
+        async with self._client.transport.stream(
+            self._path, params=params, idle_timeout=seconds + IDLE_MARGIN
+        ) as lines:
+            async for line in lines:
+                seen += 1
+                self._take(line)
+        if not seen and time.monotonic() - started < 1.0:
+            raise TransportError(f"watch of {self._path} ended at once, without an event")
+
+    def _take(self, content: bytes) -> None:
+        line = _decode(content, _Line)
+        match line.type:
+            case "ADDED" | "MODIFIED":
+                self._changed(_decode(line.object, self._kind.type), is_new=line.type == "ADDED")
+            case "DELETED":
+                self._deleted(_decode(line.object, self._kind.type))
+            case "BOOKMARK":
+                self._bookmark(_decode(line.object, _Bookmark).metadata)
+            case "ERROR":
+                status = _decode(line.object, _Status)
+                raise of_status(status.code, status.reason, status.message)
+            case other:
+                raise TransportError(f"watch of {self._path}: expected a watch event, found type {other[:40]!r}")
+        self.last_error = ""
+
+    def _changed(self, obj: T, *, is_new: bool) -> None:
+        """Initial events come in no order of versions, so that only what follows them moves the version."""
+        if self._initial is None:
+            self._version = obj.metadata.resource_version
+            self._sink.changed(obj)
+            return
+        self._initial[_name(obj)] = obj
+        if not is_new:
+            self._version = obj.metadata.resource_version
+
+    def _deleted(self, obj: T) -> None:
+        self._version = obj.metadata.resource_version
+        if self._initial is None:
+            self._sink.deleted(obj)
+        else:
+            self._initial.pop(_name(obj), None)
+
+    def _bookmark(self, metadata: objects.ObjectMeta) -> None:
+        self._version = metadata.resource_version
+        if self._initial is not None and metadata.annotations.get(INITIAL_EVENTS_END) == "true":
+            listed, self._initial = list(self._initial.values()), None
+            self._lost_initials = 0
+            self._sink.replaced(listed, self._version)
+        elif self._initial is None:
+            self._sink.progressed(self._version)
+
+    async def _failed(self, error: KubeError) -> None:
+        """Wait after a failure; a connection that was merely lost is not worth a line in the log each time."""
+        if self.last_error != str(error):
+            log.warning("watch failed; trying again", path=self._path, error=str(error))
+        self.last_error = str(error)
+        await asyncio.sleep(self._backoff.next())
+
+
+def _name(obj: objects.Object) -> str:
+    return f"{obj.metadata.namespace}/{obj.metadata.name}"
+
+
+S = TypeVar("S")
+
+
+def _decode(content: bytes | Raw, kind: type[S]) -> S:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.MsgspecError as error:
+        shown: Any = bytes(content)[:80]
+        raise TransportError(f"expected a watch event in JSON, found {shown!r}: {error}") from error

@@ -19,6 +19,7 @@ class OwnerReference(Struct, frozen=True, rename="camel"):
     name: str
     uid: str
     controller: bool = False
+    block_owner_deletion: bool = False
 
 
 class ObjectMeta(Struct, frozen=True, rename="camel"):

@@ -1,0 +1,147 @@
+"""Writes what is wanted, only where it differs from what is there, under one field manager; remembers what it wrote.
+
+What was applied last is known by a hash in an annotation of the object itself, so that a restarted operator neither
+writes an object again nor forgets to take away a field that it no longer wants. Status has one writer and is compared
+whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
+
+from llmkube.api.group import GROUP
+from llmkube.kube import objects
+from llmkube.kube.diff import covers, same
+from llmkube.kube.kinds import Key, Kind, key_of
+from llmkube.kube.store import version
+from llmkube.kube.transport import MERGE_PATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from llmkube.kube.client import Client, Manifest
+    from llmkube.kube.informer import Informer
+
+T = TypeVar("T", bound=objects.Object)
+
+APPLIED_HASH = f"{GROUP}/applied-hash"
+LONGEST_WAIT = 10.0
+TYPE = ("apiVersion", "kind")
+
+
+class Monotonic(Protocol):
+    """The part of a clock that is needed here."""
+
+    def monotonic(self) -> float: ...
+
+
+class Applier:
+    """The writes of one controller. `writes` counts those that were sent."""
+
+    def __init__(self, client: Client, manager: str, clock: Monotonic) -> None:
+        self._client = client
+        self._manager = manager
+        self._clock = clock
+        self._written: dict[Key, dict[str, tuple[int, float]]] = {}
+        self.writes = 0
+        self.waits_given_up = 0
+
+    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None) -> bool:
+        """Apply the whole intent for an object; whether it had to be written."""
+        wanted = with_hash(desired)
+        if live is not None and is_applied(wanted, live):
+            return False
+        written = await self._client.apply(kind, wanted, manager=self._manager)
+        self._remember(owner_of(wanted), kind, written)
+        return True
+
+    async def apply_status(self, kind: Kind[T], key: Key, status: Manifest, live: objects.CustomResource) -> bool:
+        """Apply the whole status of one of our own objects; whether it had to be written."""
+        if same(msgspec.json.decode(live.status), status):
+            return False
+        metadata = {"namespace": key.namespace, "name": key.name, "uid": live.metadata.uid}
+        obj = {"metadata": metadata, "status": status}
+        written = await self._client.apply(kind, obj, manager=self._manager, subresource="status")
+        self._remember(key, kind, written)
+        return True
+
+    async def delete(self, kind: Kind[T], live: T, *, propagation: str = "Background") -> bool:
+        """Delete that very object, once; whether it was there."""
+        if live.metadata.deletion_timestamp is not None:
+            return False
+        self.writes += 1
+        return await self._client.delete(kind, key_of(live), propagation=propagation, uid=live.metadata.uid)
+
+    async def set_finalizer(self, kind: Kind[T], live: T, name: str) -> bool:
+        """Add a finalizer; Conflict when the object has changed since."""
+        if name in live.metadata.finalizers:
+            return False
+        return await self._set_finalizers(kind, live, [*live.metadata.finalizers, name])
+
+    async def remove_finalizer(self, kind: Kind[T], live: T, name: str) -> bool:
+        """Remove a finalizer; Conflict when the object has changed since."""
+        if name not in live.metadata.finalizers:
+            return False
+        return await self._set_finalizers(kind, live, [each for each in live.metadata.finalizers if each != name])
+
+    def behind(self, owner: Key, informers: Iterable[Informer[Any]]) -> bool:
+        """Whether what this owner wrote last has not come back yet, so that deciding now would decide on the past.
+
+        After 10 s it no longer counts: an informer that is cut off must not stop work for ever.
+        """
+        written = self._written.get(owner)
+        if not written:
+            return False
+        seen = {informer.name: informer.version for informer in informers}
+        for resource, (wrote, since) in list(written.items()):
+            expired = self._clock.monotonic() - since > LONGEST_WAIT
+            self.waits_given_up += expired and seen.get(resource, wrote) < wrote
+            if expired or seen.get(resource, wrote) >= wrote:
+                del written[resource]
+        if not written:
+            del self._written[owner]
+        return bool(written)
+
+    async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:
+        body = {"metadata": {"resourceVersion": live.metadata.resource_version, "finalizers": finalizers}}
+        written = await self._client.patch(kind, key_of(live), body, content_type=MERGE_PATCH)
+        self._remember(key_of(live), kind, written)
+        return True
+
+    def _remember(self, owner: Key, kind: Kind[Any], written: objects.Object) -> None:
+        self.writes += 1
+        self._written.setdefault(owner, {})[kind.resource] = (version(written), self._clock.monotonic())
+
+
+def with_hash(desired: Manifest) -> Manifest:
+    """Return the manifest with the hash of itself as an annotation."""
+    encoded = msgspec.json.encode(desired, order="deterministic")
+    digest = hashlib.sha256(encoded).hexdigest()[:16]
+    metadata = desired["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), APPLIED_HASH: digest}
+    return {**desired, "metadata": {**metadata, "annotations": annotations}}
+
+
+def is_applied(wanted: Manifest, live: objects.Object) -> bool:
+    """Whether the live object was applied from this very manifest and nobody has changed a field of it since."""
+    if live.metadata.annotations.get(APPLIED_HASH) != wanted["metadata"]["annotations"][APPLIED_HASH]:
+        return False
+    there = msgspec.to_builtins(live, builtin_types=(msgspec.Raw,))
+    return covers(
+        {**there, "spec": _spec(live)}, {name: wanted[name] for name in wanted if name not in ("apiVersion", "kind")}
+    )
+
+
+def owner_of(desired: Manifest) -> Key:
+    """The key of the controlling owner, whose reconcile this write belongs to; the object's own key without one."""
+    metadata = desired["metadata"]
+    owners = (each["name"] for each in metadata.get("ownerReferences") or () if each.get("controller"))
+    return Key(metadata.get("namespace", ""), next(owners, metadata["name"]))
+
+
+def _spec(live: objects.Object) -> Any:
+    spec = getattr(live, "spec", None)
+    return msgspec.json.decode(spec) if isinstance(spec, msgspec.Raw) else msgspec.to_builtins(spec)

@@ -1,0 +1,159 @@
+"""Tells people what happened to an object, as events.k8s.io/v1 Events: repeated ones counted, floods cut off.
+
+Recording never waits and never fails what it tells about: a full queue drops, a refused write is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
+
+import structlog
+
+from llmkube.kube.errors import AlreadyExists, ApiError, KubeError, NotFound
+from llmkube.kube.kinds import EVENT, Key
+from llmkube.kube.transport import MERGE_PATCH
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from llmkube.kube import objects
+    from llmkube.kube.client import Client, Manifest
+
+log = structlog.get_logger(__name__)
+
+QUEUE = 1000
+BURST, REFILL = 25, 300.0
+REMEMBERED = 4096
+NOTE_LIMIT = 1024
+
+K = TypeVar("K")
+V = TypeVar("V")
+EventType = Literal["Normal", "Warning"]
+
+
+class Clock(Protocol):
+    """The part of a clock that is needed here."""
+
+    def monotonic(self) -> float: ...
+    def now(self) -> datetime: ...
+
+
+class Series(NamedTuple):
+    """What makes two events the same thing happening again."""
+
+    uid: str
+    type: str
+    reason: str
+    action: str
+    note: str
+
+
+@dataclass
+class Budget:
+    """A bucket of 25 events for one object, refilled by one every five minutes."""
+
+    tokens: float
+    since: float
+
+    def take(self, now: float) -> bool:
+        self.tokens = min(float(BURST), self.tokens + (now - self.since) / REFILL)
+        self.since = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class EventRecorder:
+    """Events of one controller; `run` sends them."""
+
+    def __init__(self, client: Client, *, controller: str, instance: str, clock: Clock) -> None:
+        self._client = client
+        self._controller = controller
+        self._instance = instance
+        self._clock = clock
+        self._queue: asyncio.Queue[tuple[str, Manifest, int]] = asyncio.Queue(QUEUE)
+        self._counts: OrderedDict[Series, tuple[str, int]] = OrderedDict()
+        self._budgets: OrderedDict[str, Budget] = OrderedDict()
+        self.dropped = 0
+
+    def event(self, regarding: objects.Object, *, type: EventType, reason: str, note: str, action: str) -> None:  # noqa: A002 - the field's name
+        """Note that something happened to an object; the same thing again only counts up."""
+        series = Series(regarding.metadata.uid, type, reason, action, note[:NOTE_LIMIT])
+        budget = _recent(self._budgets, series.uid, Budget(BURST, self._clock.monotonic()))
+        name, count = _recent(self._counts, series, (self._name(regarding, series), 0))
+        self._counts[series] = (name, count + 1)
+        if not budget.take(self._clock.monotonic()):
+            self.dropped += 1
+            return
+        try:
+            self._queue.put_nowait((name, self._manifest(regarding, series, name), count + 1))
+        except asyncio.QueueFull:
+            self.dropped += 1
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            name, manifest, count = await self._queue.get()
+            try:
+                await self._send(name, manifest, count)
+            except KubeError as error:
+                log.warning("event was not recorded", event_name=name, error=str(error))
+
+    async def _send(self, name: str, manifest: Manifest, count: int) -> None:
+        key = Key(manifest["metadata"]["namespace"], name)
+        if count > 1:
+            body = {"series": {"count": count, "lastObservedTime": manifest["eventTime"]}}
+            try:
+                await self._client.patch(EVENT, key, body, content_type=MERGE_PATCH)
+            except NotFound:
+                pass  # it has expired: it is told anew
+            else:
+                return
+        try:
+            await self._client.create(EVENT, manifest)
+        except AlreadyExists:
+            log.debug("event is already recorded", event_name=name)
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            log.debug("event refused", event_name=name, error=str(error))  # the namespace is being deleted
+
+    def _name(self, regarding: objects.Object, series: Series) -> str:
+        seed = f"{series}{self._clock.now().isoformat()}"
+        return f"{regarding.metadata.name[:200]}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
+
+    def _manifest(self, regarding: objects.Object, series: Series, name: str) -> Manifest:
+        return {
+            "apiVersion": EVENT.api_version,
+            "kind": EVENT.kind,
+            "metadata": {"name": name, "namespace": regarding.metadata.namespace or "default"},
+            "eventTime": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "reportingController": self._controller,
+            "reportingInstance": self._instance,
+            "action": series.action,
+            "reason": series.reason,
+            "type": series.type,
+            "note": series.note,
+            "regarding": {
+                "apiVersion": regarding.api_version,
+                "kind": regarding.kind,
+                "namespace": regarding.metadata.namespace,
+                "name": regarding.metadata.name,
+                "uid": regarding.metadata.uid,
+                "resourceVersion": regarding.metadata.resource_version,
+            },
+        }
+
+
+def _recent(known: OrderedDict[K, V], key: K, new: V) -> V:
+    """What is known of a key, or the new value; the key that was used longest ago is forgotten."""
+    value = known.setdefault(key, new)
+    known.move_to_end(key)
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)
+    return value

@@ -1,0 +1,175 @@
+"""Leadership by a Lease (coordination.k8s.io/v1), as client-go does it: at most one process works at a time.
+
+Whether another's lease has expired is judged by when *we* last saw it change, on our monotonic clock: two machines' times
+of day may differ. Every write carries the resourceVersion that was read, so that of two that race one loses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from llmkube.kube.errors import AlreadyExists, Conflict, KubeError, NotFound
+from llmkube.kube.kinds import LEASE, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from llmkube.kube.client import Client, Manifest
+    from llmkube.kube.objects import Lease
+
+log = structlog.get_logger(__name__)
+
+DURATION, RENEW_DEADLINE, RETRY = 15, 10.0, 2.0
+
+
+class LeaseLostError(Exception):
+    """The lease could not be held: another process may be leading by now. The only safe answer is to exit."""
+
+
+class Clock(Protocol):
+    """The part of a clock that is needed here."""
+
+    def monotonic(self) -> float: ...
+    def now(self) -> datetime: ...
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A lease as it was when it last changed, and when we saw that."""
+
+    lease: Lease
+    at: float
+
+
+class LeaderElector:
+    """Runs for one lease. `identity` must differ between processes; it shows in the lease as its holder."""
+
+    def __init__(self, client: Client, *, namespace: str, name: str, identity: str, clock: Clock) -> None:
+        self.name = name
+        self.identity = identity
+        self._client = client
+        self._key = Key(namespace, name)
+        self._clock = clock
+        self._seen: Seen | None = None
+        self._renewed: float | None = None
+
+    async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
+        """Wait for the lease, hold it while `on_started` runs, then give it up; LeaseLostError when it is lost."""
+        await self._acquire()
+        log.info("leading", lease=str(self._key), identity=self.identity)
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep(), name="lease")
+                await on_started()
+                keeping.cancel()
+        except* LeaseLostError as lost:
+            self._renewed = None
+            raise lost.exceptions[0] from None
+        finally:
+            if self._renewed is not None:
+                await self._release()
+
+    def check(self) -> str:
+        """What is wrong: leading with a lease that was not renewed in time. Empty when nothing is."""
+        if self._renewed is None or self._clock.monotonic() - self._renewed <= DURATION:
+            return ""
+        return f"leading, but lease {self._key} was not renewed for more than {DURATION} s"
+
+    async def _acquire(self) -> None:
+        while not await self._try("acquire"):
+            await asyncio.sleep(RETRY * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
+
+    async def _keep(self) -> None:
+        """Renew; give up when no renewal has come through for the renew deadline."""
+        while True:
+            await asyncio.sleep(RETRY)
+            await self._try("renew")
+            renewed = self._renewed
+            if renewed is None or self._clock.monotonic() - renewed > RENEW_DEADLINE:
+                raise LeaseLostError(f"lease {self._key}: not renewed for {RENEW_DEADLINE:.0f} s; another may lead now")
+
+    async def _try(self, verb: str) -> bool:
+        """One attempt to hold the lease for another term, bounded in time."""
+        started = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(RENEW_DEADLINE / 2):
+                held = await self._hold()
+        except (KubeError, TimeoutError) as error:
+            log.warning(f"could not {verb} the lease", lease=str(self._key), error=str(error) or "timed out")
+            return False
+        if held:
+            self._renewed = started
+        elif self._renewed is not None:
+            raise LeaseLostError(f"lease {self._key}: taken by {self._holder()!r}")
+        return held
+
+    async def _hold(self) -> bool:
+        try:
+            lease = await self._client.get(LEASE, self._key)
+        except NotFound:
+            return await self._create()
+        self._observe(lease)
+        holder = lease.spec.holder_identity or ""
+        if holder not in ("", self.identity) and not self._has_expired():
+            return False
+        try:
+            written = await self._client.replace(LEASE, self._manifest(lease, self.identity))
+        except Conflict:
+            return False
+        self._observe(written)
+        return True
+
+    async def _create(self) -> bool:
+        try:
+            self._observe(await self._client.create(LEASE, self._manifest(None, self.identity)))
+        except AlreadyExists:
+            return False
+        return True
+
+    async def _release(self) -> None:
+        """Best effort: whoever waits takes over at once instead of after the lease's duration."""
+        self._renewed = None
+        if self._seen is None:
+            return
+        try:
+            async with asyncio.timeout(RENEW_DEADLINE / 2):
+                await self._client.replace(LEASE, self._manifest(self._seen.lease, ""))
+        except (KubeError, TimeoutError) as error:
+            log.warning("could not release the lease", lease=str(self._key), error=str(error) or "timed out")
+
+    def _observe(self, lease: Lease) -> None:
+        if self._seen is None or self._seen.lease.metadata.resource_version != lease.metadata.resource_version:
+            self._seen = Seen(lease, self._clock.monotonic())
+
+    def _has_expired(self) -> bool:
+        if self._seen is None:
+            return False
+        duration = self._seen.lease.spec.lease_duration_seconds or DURATION
+        return self._clock.monotonic() - self._seen.at > duration
+
+    def _holder(self) -> str:
+        return (self._seen.lease.spec.holder_identity or "") if self._seen else ""
+
+    def _manifest(self, lease: Lease | None, holder: str) -> Manifest:
+        """The lease with a new holder; a change of holder is a transition and a new acquisition."""
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = lease.spec if lease else None
+        same = before is not None and before.holder_identity == holder
+        transitions = (before.lease_transitions or 0) if before else 0
+        metadata = {"namespace": self._key.namespace, "name": self._key.name}
+        if lease is not None:
+            metadata["resourceVersion"] = lease.metadata.resource_version
+        spec = {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": DURATION if holder else 1,
+            "acquireTime": before.acquire_time if before and same else now,
+            "renewTime": now,
+            "leaseTransitions": transitions + (0 if same or lease is None or not holder else 1),
+        }
+        return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}

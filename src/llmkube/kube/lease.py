@@ -1,7 +1,7 @@
 """Leadership by a Lease (coordination.k8s.io/v1), as client-go does it: at most one process works at a time.
 
-Whether another's lease has expired is judged by when *we* last saw it change, on our monotonic clock: two machines' times
-of day may differ. Every write carries the resourceVersion that was read, so that of two that race one loses.
+Whether another's lease has expired is judged by when *we* last saw it change, on our monotonic clock: two machines'
+times of day may differ. Every write carries the resourceVersion that was read, so that of two that race one loses.
 """
 
 from __future__ import annotations
@@ -82,26 +82,26 @@ class LeaderElector:
         return f"leading, but lease {self._key} was not renewed for more than {DURATION} s"
 
     async def _acquire(self) -> None:
-        while not await self._try("acquire"):
+        while not await self._try():  # noqa: ASYNC110 - it polls the API server, not a variable
             await asyncio.sleep(RETRY * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
 
     async def _keep(self) -> None:
         """Renew; give up when no renewal has come through for the renew deadline."""
         while True:
             await asyncio.sleep(RETRY)
-            await self._try("renew")
+            await self._try()
             renewed = self._renewed
             if renewed is None or self._clock.monotonic() - renewed > RENEW_DEADLINE:
                 raise LeaseLostError(f"lease {self._key}: not renewed for {RENEW_DEADLINE:.0f} s; another may lead now")
 
-    async def _try(self, verb: str) -> bool:
+    async def _try(self) -> bool:
         """One attempt to hold the lease for another term, bounded in time."""
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(RENEW_DEADLINE / 2):
                 held = await self._hold()
         except (KubeError, TimeoutError) as error:
-            log.warning(f"could not {verb} the lease", lease=str(self._key), error=str(error) or "timed out")
+            log.warning("could not take or renew the lease", lease=str(self._key), error=str(error) or "timed out")
             return False
         if held:
             self._renewed = started

@@ -1,0 +1,58 @@
+"""What the operator was told at its start that decides what it renders: images, DNS, which sources are allowed.
+
+Plain values; flags and environment variables become them in cli/operator.py.
+"""
+
+# ruff: noqa: TC001, TC003 - pydantic reads annotations at run time
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from llmkube.api.hardware import Accelerator
+
+ENGINE_BUILD = "b11669"
+ENGINE_REPOSITORY = "ghcr.io/ggml-org/llama.cpp"
+ENGINE_VARIANTS: Mapping[Accelerator, str] = {
+    "cpu": "server",
+    "cuda": "server-cuda",
+    "rocm": "server-rocm",
+    "vulkan": "server-vulkan",
+    "intel": "server-intel",
+    "metal": "server",  # no container reaches Metal: on a Mac the process node runs the host's own engine
+}
+FETCHER_IMAGE = "ghcr.io/defilantech/llmkube:latest"
+
+
+def engine_images(repository: str = ENGINE_REPOSITORY, build: str = ENGINE_BUILD) -> dict[Accelerator, str]:
+    """The engine's image for each accelerator, pinned to one build."""
+    return {accelerator: f"{repository}:{variant}-{build}" for accelerator, variant in ENGINE_VARIANTS.items()}
+
+
+class OperatorSettings(BaseModel):
+    """What does not change while the operator runs.
+
+    `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
+    that file:// sources may be in. An empty `namespaces` means all; an empty `cluster_domain` means that there is no
+    cluster DNS, so endpoints are told by clusterIP.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fetcher_image: str = FETCHER_IMAGE
+    image_map: Mapping[Accelerator, str] = engine_images()
+    cluster_domain: str = "cluster.local"
+    source_allow: tuple[str, ...] = ()
+    source_roots: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+
+    @field_validator("image_map")
+    @classmethod
+    def _is_complete(cls, value: Mapping[Accelerator, str]) -> Mapping[Accelerator, str]:
+        """An override of some accelerators leaves the others as they are."""
+        return {**engine_images(), **value}
+
+    def image(self, accelerator: Accelerator) -> str:
+        """The engine's image for an accelerator."""
+        return self.image_map[accelerator]

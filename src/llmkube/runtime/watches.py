@@ -1,0 +1,107 @@
+"""From what an informer saw to the keys that a controller reconciles.
+
+    primary(controller, informer)             the objects themselves, when a person changed them
+    owned(controller, informer, owner_kind)   what they own: the controlling owner of the old and of the new object
+    mapped(controller, informer, keys_of)     anything else that they refer to, through an index
+
+Pure but for the add to the queue: it reads the two objects of an event, and must never ask the cluster.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from llmkube.kube.kinds import Key, Kind
+from llmkube.runtime.queue import LOW_PRIORITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from llmkube.kube.informer import Informer
+    from llmkube.kube.objects import ObjectMeta, OwnerReference
+    from llmkube.runtime.controller import Controller
+
+
+class HasMetadata(Protocol):
+    """Any Kubernetes object."""
+
+    @property
+    def metadata(self) -> ObjectMeta: ...
+
+
+T = TypeVar("T", bound=HasMetadata)
+
+
+def primary(controller: Controller, informer: Informer[T]) -> None:
+    """Wants an object reconciled when its generation, labels, annotations or deletion change, not its status."""
+
+    def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
+        if old is None or new is None or is_changed(old.metadata, new.metadata):
+            enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=initial))
+
+    informer.add_handler(on_event)
+
+
+def owned(controller: Controller, informer: Informer[T], owner_kind: Kind[Any]) -> None:
+    """Wants the controlling owner reconciled when what it owns changes, or changes owners."""
+
+    def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
+        owners = (owner_key(each.metadata, owner_kind) for each in present(new, old))
+        enqueue(controller, filter(None, owners), priority(old, new, initial=initial))
+
+    informer.add_handler(on_event)
+
+
+def mapped(controller: Controller, informer: Informer[T], keys_of: Callable[[T], Iterable[Key]]) -> None:
+    """Wants every key reconciled that `keys_of` finds for the old or the new object."""
+
+    def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
+        keys = (key for each in present(new, old) for key in keys_of(each))
+        enqueue(controller, keys, priority(old, new, initial=initial))
+
+    informer.add_handler(on_event)
+
+
+def is_changed(old: ObjectMeta, new: ObjectMeta) -> bool:
+    """Whether a person's hand is in it, or a resync (the same version again)."""
+    return (
+        old.generation != new.generation
+        or old.uid != new.uid
+        or old.deletion_timestamp != new.deletion_timestamp
+        or old.labels != new.labels
+        or old.annotations != new.annotations
+        or old.resource_version == new.resource_version
+    )
+
+
+def owner_key(metadata: ObjectMeta, owner_kind: Kind[Any]) -> Key | None:
+    """The key of the controlling owner, when it is of this kind and group; owners share the namespace."""
+    for reference in metadata.owner_references:
+        if reference.controller and is_of(reference, owner_kind):
+            return Key(metadata.namespace if owner_kind.namespaced else "", reference.name)
+    return None
+
+
+def is_of(reference: OwnerReference, kind: Kind[Any]) -> bool:
+    """Whatever the version: an upgrade changes it, the owner stays."""
+    group = reference.api_version.rpartition("/")[0]
+    return reference.kind == kind.kind and group == kind.group
+
+
+def key_of(obj: HasMetadata) -> Key:
+    return Key(obj.metadata.namespace, obj.metadata.name)
+
+
+def present(*objects: T | None) -> Iterator[T]:
+    return (each for each in objects if each is not None)
+
+
+def priority(old: HasMetadata | None, new: HasMetadata | None, *, initial: bool) -> int:
+    """Low for the initial list and for a resync, which nobody is waiting for."""
+    resync = old is not None and new is not None and old.metadata.resource_version == new.metadata.resource_version
+    return LOW_PRIORITY if initial or resync else 0
+
+
+def enqueue(controller: Controller, keys: Iterable[Key], priority: int) -> None:
+    for key in dict.fromkeys(keys):
+        controller.enqueue(key, priority=priority)

@@ -119,10 +119,13 @@ class View(Struct, frozen=True):
         return [by_type[name] for name in _EXPLAINING if name in by_type]
 
 
-def view_of(obj: CustomResource, *, deleted: bool = False) -> View:
-    """Return what is told of an object; a status or spec that is not as expected tells nothing."""
+def view_of(obj: CustomResource, *, kind: str, deleted: bool = False) -> View:
+    """Return what is told of an object; a status or spec that is not as expected tells nothing.
+
+    Items of a list do not say their kind: the one who listed them does.
+    """
     return View(
-        kind=obj.kind,
+        kind=kind,
         namespace=obj.metadata.namespace,
         name=obj.metadata.name,
         generation=obj.metadata.generation,

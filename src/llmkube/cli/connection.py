@@ -107,12 +107,12 @@ def connected(*, all_namespaces: bool = False) -> Callable[[F], F]:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine to its end; what fails becomes one line and an exit code."""
-    _silence_logging()
+    quietly()
     with one_line():
         return asyncio.run(work)
 
 
-def _silence_logging() -> None:
+def quietly() -> None:
     """Keep the client's log lines, meant for the operator, out of a person's terminal."""
     import logging
 

@@ -1,10 +1,11 @@
-"""`llmkube chat`: one question and its answer, or a conversation at a prompt; ctrl-C stops the answer, not the session."""
+"""`llmkube chat`: one question and its answer, or a session at a prompt, where ctrl-C stops an answer only."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
+import unicodedata
 from typing import TYPE_CHECKING
 
 import click
@@ -108,7 +109,7 @@ async def _answer(conversation: Conversation, text: str) -> None:
 
 def _print(piece: Piece) -> None:
     """Print a piece; a model's control characters never reach the terminal, its thinking only a terminal."""
-    text = "".join(each for each in piece.text if each.isprintable() or each in "\n\t")
+    text = "".join(each for each in piece.text if unicodedata.category(each) != "Cc" or each in "\n\t")
     if not piece.thinking:
         click.echo(text, nl=False)
     elif sys.stdout.isatty():

@@ -74,7 +74,7 @@ def _next_when_well(found: Found) -> str:
 
 def _next_for_model(view: View) -> str:
     if view.state == "failed":
-        return f"correct what the condition says and apply the document again; `llmkube logs model/{view.name}` has details"
+        return f"correct what it says and apply the document again; `llmkube logs model/{view.name}` has details"
     if view.state == "ready":
         return f"nothing; serve it with an InferenceService whose modelRef is {view.name}"
     return f"wait, with `llmkube wait model/{view.name}`"

@@ -46,12 +46,12 @@ def apply(names: tuple[str, ...], *, recursive: bool, options: WriteOptions, tar
         run(send(target, read, options))
 
 
-async def send(target: Target, read: Sequence[documents.Document], options: WriteOptions) -> None:
-    """Connect and apply."""
+async def send(target: Target, read: Sequence[documents.Document], options: WriteOptions) -> str:
+    """Connect and apply; return the endpoint of the last service that was waited for, if any."""
     from llmkube.cli.applying import apply_all
 
     async with target.connect() as connection:
-        await apply_all(connection, read, options)
+        return await apply_all(connection, read, options)
 
 
 def tell_client_dry_run(read: Sequence[documents.Document], options: WriteOptions) -> None:

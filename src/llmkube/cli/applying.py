@@ -54,8 +54,11 @@ class Applied:
         return Followed(kind, Key(metadata["namespace"], metadata["name"])) if kind in KINDS else None
 
 
-async def apply_all(connection: Connection, documents: Sequence[Document], options: WriteOptions) -> list[Applied]:
-    """Apply every document, print what came of it, wait when asked to; raise CommandError for those that failed."""
+async def apply_all(connection: Connection, documents: Sequence[Document], options: WriteOptions) -> str:
+    """Apply every document, print what came of it, wait when asked to; raise CommandError for those that failed.
+
+    Returns the endpoint of the last service that became ready.
+    """
     applied: list[Applied] = []
     failures: list[str] = []
     discovery = Discovery(connection.client)
@@ -73,8 +76,9 @@ async def apply_all(connection: Connection, documents: Sequence[Document], optio
         raise CommandError("\n".join(failures))
     followed = [each.followed for each in applied if each.followed is not None]
     if options.wait and options.dry_run == "none" and followed:
-        await until_ready(connection.client, followed, timeout=options.timeout, display=display())
-    return applied
+        views = await until_ready(connection.client, followed, timeout=options.timeout, display=display())
+        return next((view.status.endpoint for view in reversed(views) if view.status.endpoint), "")
+    return ""
 
 
 def as_sent(content: Manifest, kind_is_namespaced: bool, namespace: str) -> Manifest:  # noqa: FBT001

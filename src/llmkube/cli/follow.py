@@ -120,8 +120,8 @@ class _Sink:
         """A bookmark tells a person nothing."""
 
 
-async def until_ready(client: Client, wanted: Sequence[Followed], *, timeout: float, display: Display) -> None:
-    """Return once all are ready; raise CommandError with the reason of a failure, or TimedOutError."""
+async def until_ready(client: Client, wanted: Sequence[Followed], *, timeout: float, display: Display) -> list[View]:
+    """Return what is ready once all are; raise CommandError with the reason of a failure, or TimedOutError."""
     outlook, woken = Outlook(wanted, display), asyncio.Event()
     with display:
         try:
@@ -132,6 +132,7 @@ async def until_ready(client: Client, wanted: Sequence[Followed], *, timeout: fl
             raise TimedOutError(f"timed out after {timeout:g}s: {outlook.missing}") from None
     if outlook.failed is not None:
         raise CommandError(f"{outlook.failed.reference} {said(outlook.failed)}")
+    return [outlook.views[each] for each in wanted]
 
 
 async def _look(client: Client, wanted: Sequence[Followed], outlook: Outlook) -> None:

@@ -78,9 +78,9 @@ class Rows(Display):
         key = (new.kind, new.namespace, new.name)
         if key not in self._rows:
             self._rows[key] = self._progress.add_task(new.reference, total=None, said="")
-        row, done = self._rows[key], new.state == "ready"
-        self._progress.update(row, total=100 if done or _percent(new) is not None else None, said=said(new))
-        self._progress.update(row, completed=100 if done else _percent(new) or 0)
+        row, percent = self._rows[key], _percent(new)
+        self._progress.update(row, total=None if percent is None else 100, said=said(new))
+        self._progress.update(row, completed=percent or 0)
         if new.state == "failed":
             self._progress.stop_task(row)
 
@@ -97,5 +97,8 @@ def line(view: View, *, elapsed: float) -> str:
 
 
 def _percent(view: View) -> int | None:
+    """Return how much of the bar is filled; all of it, which ends the row, only when the object is ready."""
+    if view.state == "ready":
+        return 100
     progress = view.status.progress
-    return progress.percent if progress is not None and view.phase == "Downloading" else None
+    return min(progress.percent, 99) if progress is not None and view.phase == "Downloading" else None

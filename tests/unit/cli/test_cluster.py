@@ -92,7 +92,10 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_condition(invoke: Any, cl
     assert result.stderr.splitlines()[-1].endswith("Scheduled is False: no node has a GPU")
 
 
-def test_a_model_that_fails_ends_the_wait_with_its_condition(invoke: Any, cluster: Any) -> None:
+def test_a_model_that_fails_ends_the_wait_with_its_condition(
+    invoke: Any, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkube.cli.follow.STALE_FAILURE", 0.01)
     conditions = [{"type": "Cached", "status": "False", "message": "expected digest a, found b"}]
     failed = {"phase": "Failed", "observedGeneration": 1, "conditions": conditions}
     served(cluster, {"phase": "WaitingForModel", "observedGeneration": 1})

@@ -65,7 +65,7 @@ def one_line() -> Iterator[None]:
         first = _first(group)
         if isinstance(first, KubeError):
             raise explained(first) from group
-        if isinstance(first, click.ClickException):
+        if isinstance(first, click.ClickException | OSError):  # a closed pipe is click's to end
             raise first from group
         raise
 

@@ -15,7 +15,9 @@ from llmkube.cli.options import timeout_option
 from llmkube.cli.wait import named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from llmkube.kube.kinds import Key
 
 POLL = 0.2
 
@@ -88,46 +90,47 @@ def _by_file(files: Sequence[str]) -> list[Named]:
 
 
 async def _delete(target: Target, wanted: Sequence[Named], *, ignore: bool, patience: float | None) -> None:
+    from llmkube.cli.follow import KINDS
+    from llmkube.kube.kinds import Key
+
     missing: list[Named] = []
     async with target.connect() as connection:
-        for each in wanted:
-            if await _delete_one(connection, each):
-                click.echo(f"{each} deleted" if patience else f"{each} is being deleted")
-            else:
+        keys = {each: Key(each.namespace or connection.namespace, each.name) for each in wanted}
+        for each, key in keys.items():
+            if not await connection.client.delete(KINDS[each.kind], key):
                 missing.append(each)
+            elif patience is None:
+                click.echo(f"{each} is being deleted")
         if patience is not None:
-            await _until_gone(connection, [each for each in wanted if each not in missing], patience)
+            await _until_gone(connection, {each: keys[each] for each in keys if each not in missing}, patience)
     if missing and not ignore:
         raise MissingError("\n".join(f"{each} not found" for each in missing))
 
 
-async def _delete_one(connection: Connection, each: Named) -> bool:
-    from llmkube.cli.follow import KINDS
-    from llmkube.kube.kinds import Key
-
-    return await connection.client.delete(KINDS[each.kind], Key(each.namespace or connection.namespace, each.name))
-
-
-async def _until_gone(connection: Connection, wanted: Sequence[Named], patience: float) -> None:
-    """Ask again until none is there; finalizers may take their time."""
-    from llmkube.cli.follow import KINDS
-    from llmkube.kube.errors import NotFound
-    from llmkube.kube.kinds import Key
-
-    each = None
+async def _until_gone(connection: Connection, keys: Mapping[Named, Key], patience: float) -> None:
+    """Say of each that it is deleted once it is; a finalizer may take its time."""
+    left = list(keys)
     try:
         async with asyncio.timeout(patience):
-            for each in wanted:
-                key = Key(each.namespace or connection.namespace, each.name)
-                while True:
-                    try:
-                        live = await connection.client.get(KINDS[each.kind], key)
-                    except NotFound:
-                        break
-                    if not live.metadata.deletion_timestamp:
-                        break
+            while left:
+                if await _is_there(connection, left[0], keys[left[0]]):
                     await asyncio.sleep(POLL)
+                else:
+                    click.echo(f"{left.pop(0)} deleted")
     except TimeoutError:
+        held = ", ".join(str(each) for each in left)
         raise TimedOutError(
-            f"{each} is still there after {patience:g}s; a finalizer holds it, see its status"
+            f"{held} not gone after {patience:g}s: a finalizer holds it; see `llmkube status`"
         ) from None
+
+
+async def _is_there(connection: Connection, each: Named, key: Key) -> bool:
+    """Whether the object that was deleted is still there; one that was made anew is not that object."""
+    from llmkube.cli.follow import KINDS
+    from llmkube.kube.errors import NotFound
+
+    try:
+        live = await connection.client.get(KINDS[each.kind], key)
+    except NotFound:
+        return False
+    return live.metadata.deletion_timestamp is not None

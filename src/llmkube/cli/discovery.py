@@ -12,7 +12,7 @@ from llmkube.kube.kinds import INFERENCE_SERVICE, MODEL, Kind
 if TYPE_CHECKING:
     from llmkube.kube.client import Client
 
-_NO_CRD = "; install it with `llmkube crds | kubectl apply --server-side -f -`"
+_NO_CRD = "; install it with `llmkube crds | llmkube apply -f -`"
 
 
 class Discovery:

@@ -63,7 +63,7 @@ async def _crds(connection: Connection) -> str:
     try:
         answer = await connection.client.raw("GET", f"/apis/{API_VERSION}")
     except NotFound:
-        return "not installed; `llmkube crds | kubectl apply --server-side -f -`"
+        return "not installed; `llmkube crds | llmkube apply -f -`"
     kinds: Sequence[str] = sorted({each["kind"] for each in answer.get("resources") or () if "/" not in each["name"]})
     return f"{API_VERSION}: {', '.join(kinds)}"
 

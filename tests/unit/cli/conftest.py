@@ -74,7 +74,7 @@ class FakeCluster:
         app.router.add_route("*", "/{path:.*}", self._serve)
         return app
 
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request) -> Any:
         self.requests.append((request.method, request.path, dict(request.query)))
         if request.path in self.streams:
             return web.Response(body=self.streams[request.path])

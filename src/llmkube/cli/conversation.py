@@ -18,6 +18,7 @@ from llmkube.cli.errors import CommandError, MissingError
 from llmkube.cli.output import printable
 from llmkube.cli.pods import selector
 from llmkube.cli.view import said, view_of
+from llmkube.kube.errors import ApiError
 from llmkube.kube.kinds import INFERENCE_SERVICE, SECRET, SERVICE, Key
 
 if TYPE_CHECKING:
@@ -107,10 +108,13 @@ class Conversation:
             body=json.dumps(self._body()).encode(),
             headers={"Accept": "text/event-stream", **self.headers},
         )
-        async with streamed as lines:
-            async for line in lines:
-                for piece in self._pieces(line):
-                    yield piece
+        try:
+            async with streamed as lines:
+                async for line in lines:
+                    for piece in self._pieces(line):
+                        yield piece
+        except ApiError as error:
+            raise CommandError(f"{self.name}: the request was refused: {printable(error.message)}") from error
 
     def _body(self) -> dict[str, Any]:
         wishes = {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}

@@ -11,6 +11,7 @@ import pytest
 
 from llmkube.cli.conversation import Conversation, Settings
 from llmkube.cli.errors import CommandError
+from llmkube.kube.errors import ApiError
 
 
 class Engine:
@@ -84,3 +85,14 @@ async def test_comments_and_events_without_choices_say_nothing() -> None:
     conversation = talking(Engine(": keep-alive", "", 'data: {"choices":[],"timings":{"predicted_n":8}}', piece("a")))
     assert len([each async for each in conversation.say("Hi")]) == 1
     assert conversation.speed.startswith("8 tokens")
+
+
+async def test_a_request_that_is_refused_names_the_service() -> None:
+    class Refusing(Engine):
+        @asynccontextmanager
+        async def stream(self, path: str, **_: Any) -> AsyncIterator[AsyncIterator[bytes]]:
+            raise ApiError(503, "ServiceUnavailable", "no endpoints available")
+            yield
+
+    with pytest.raises(CommandError, match="smollm2: the request was refused: no endpoints available"):
+        _ = [each async for each in talking(Refusing()).say("Hi")]

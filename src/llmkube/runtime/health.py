@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
 
-from llmkube.runtime.metrics import Metrics
+if TYPE_CHECKING:
+    from llmkube.runtime.metrics import Metrics
 
 Check = Callable[[], str]
 """Says what is wrong; an empty string when nothing is."""

@@ -97,9 +97,7 @@ def _paths(tree: Object, path: Path) -> Iterator[Path]:
 def without(tree: Any, shape: Shape, removed: FieldSet, path: Path = ()) -> Any:
     """The value without some of its fields; a map or list that becomes empty by it goes too (None)."""
     if merges_by_field(tree, shape):
-        kept = {
-            name: _kept(below, shape.field(name), removed, (*path, f"f:{name}")) for name, below in tree.items()
-        }
+        kept = {name: _kept(below, shape.field(name), removed, (*path, f"f:{name}")) for name, below in tree.items()}
         left = {name: value for name, value in kept.items() if value is not None}
         return left if left or not tree or not path else None
     if merges_by_item(tree, shape):

@@ -1,0 +1,151 @@
+"""ObjectMeta as the API keeps it: what the server sets, what a client may change, when the generation moves on.
+
+Pure: it makes new metadata from old and asked-for metadata. It never stores.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from llmkube.local.apiserver import errors
+from llmkube.local.apiserver.errors import Cause
+from llmkube.local.objects import Object, bad_request
+
+if TYPE_CHECKING:
+    from llmkube.local.apiserver.resources import Resource
+
+# The letters of Kubernetes' own suffixes: no vowels, nothing that reads like another letter.
+SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+SUFFIX_LENGTH = 5
+LONGEST_GENERATED = 63
+
+SERVER_OWNED = (
+    "name",
+    "namespace",
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "generateName",
+)
+COUNTED = frozenset(
+    {
+        "pods",
+        "deployments.apps",
+        "replicasets.apps",
+        "jobs.batch",
+        "endpointslices.discovery.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "poddisruptionbudgets.policy",
+        "networkpolicies.networking.k8s.io",
+        "ingresses.networking.k8s.io",
+    }
+)
+
+
+def for_create(resource: Resource, namespace: str | None, asked: Object, now: str) -> Object:
+    """The metadata of a new object."""
+    wanted = {name: value for name, value in asked.items() if name not in {*SERVER_OWNED, "resourceVersion"}}
+    if asked.get("resourceVersion"):
+        raise bad_request("resourceVersion should not be set on objects to be created")
+    generated = {"generateName": asked["generateName"]} if asked.get("generateName") else {}
+    return {
+        "name": _name(resource, asked),
+        **generated,
+        **({"namespace": _namespace(resource, namespace, asked)} if resource.namespaced else {}),
+        "uid": str(uuid.uuid4()),
+        **({"generation": 1} if has_generation(resource) else {}),
+        "creationTimestamp": now,
+        **without_empty(wanted),
+    }
+
+
+def _name(resource: Resource, asked: Object) -> str:
+    if name := asked.get("name"):
+        return str(name)
+    prefix = asked.get("generateName")
+    if not prefix:
+        why = [Cause("FieldValueRequired", "metadata.name", "Required value: name or generateName is required")]
+        raise errors.invalid(resource.kind, resource.group, "", why)
+    suffix = "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(SUFFIX_LENGTH))
+    return f"{prefix[: LONGEST_GENERATED - SUFFIX_LENGTH]}{suffix}"
+
+
+def _namespace(resource: Resource, namespace: str | None, asked: Object) -> str:
+    if not namespace:
+        raise bad_request(f"an empty namespace may not be set during creation of {resource.name}")
+    if asked.get("namespace") not in {None, "", namespace}:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    return namespace
+
+
+def for_update(resource: Resource, old: Object, asked: Object) -> Object:
+    """The metadata of an object that is replaced: what the server owns stays as it was."""
+    check_identity(resource, old, asked)
+    kept = {name: old[name] for name in SERVER_OWNED if name in old}
+    changed = {name: value for name, value in asked.items() if name not in SERVER_OWNED}
+    return {**kept, **without_empty(changed), "resourceVersion": old["resourceVersion"]}
+
+
+def check_identity(resource: Resource, old: Object, asked: Object) -> None:
+    """409 when the request was made for another state, or another object, of this name."""
+    name = old["name"]
+    if (uid := asked.get("uid")) and uid != old["uid"]:
+        check_uid(resource, old, uid)
+    if (version := asked.get("resourceVersion")) and version != old["resourceVersion"]:
+        why = "the object has been modified; please apply your changes to the latest version and try again"
+        raise errors.conflict(resource.plural, resource.group, name, why)
+    if asked.get("name") not in {None, "", name}:
+        raise bad_request(f"the name of the object ({asked['name']}) does not match the name on the URL ({name})")
+    if asked.get("namespace") not in {None, "", old.get("namespace")}:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def check_uid(resource: Resource, old: Object, uid: str | None) -> None:
+    if uid is not None and uid != old["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['uid']}"
+        raise errors.conflict(resource.plural, resource.group, old["name"], why)
+
+
+def check_version(resource: Resource, old: Object, version: str | None) -> None:
+    if version is not None and version != old["resourceVersion"]:
+        found = old["resourceVersion"]
+        why = (
+            f"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
+        )
+        raise errors.conflict(resource.plural, resource.group, old["name"], why)
+
+
+def has_generation(resource: Resource) -> bool:
+    return resource.is_custom or resource.name in COUNTED
+
+
+def with_generation(new: Object, old: Object) -> Object:
+    """One generation further when anything but metadata and status changed."""
+    generation = old["metadata"].get("generation")
+    if generation is None or desired_state(new) == desired_state(old):
+        return new
+    return {**new, "metadata": {**new["metadata"], "generation": generation + 1}}
+
+
+def desired_state(obj: Object) -> Object:
+    return {name: value for name, value in obj.items() if name not in {"metadata", "status"}}
+
+
+def without_empty(meta: Object) -> Object:
+    """As Kubernetes stores it: an empty list or map, or null, is no field."""
+    return {name: value for name, value in meta.items() if not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value in ({}, [], "")
+
+
+def new_finalizers(old: Object, new: Object) -> list[str]:
+    """Finalizers that were added although the object is being deleted."""
+    if not old.get("deletionTimestamp"):
+        return []
+    return sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))

@@ -1,0 +1,57 @@
+"""Whether what is there already says what is wanted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from llmkube.kube.diff import covers, same
+
+COVERED: list[tuple[str, Any, Any]] = [
+    ("what others added is theirs", {"a": 1, "b": 2}, {"a": 1}),
+    ("an empty text is not kept", {"env": [{"name": "E"}]}, {"env": [{"name": "E", "value": ""}]}),
+    ("an empty list is not kept", {}, {"tolerations": []}),
+    ("an empty map is not kept", {"template": {}}, {"template": {"securityContext": {}}}),
+    ("a false that was left out", {}, {"hostNetwork": False}),
+    (
+        "quantities by value",
+        {"requests": {"cpu": "1", "memory": "1Gi"}},
+        {"requests": {"cpu": "1000m", "memory": "1024Mi"}},
+    ),
+    (
+        "containers by name, wherever they stand",
+        {"containers": [{"name": "injected"}, {"name": "a", "image": "x"}]},
+        {"containers": [{"name": "a", "image": "x"}]},
+    ),
+    (
+        "ports by number and protocol, which is TCP by default",
+        {"spec": {"ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]}},
+        {"spec": {"ports": [{"port": 80}]}},
+    ),
+    ("finalizers as a set", {"finalizers": ["a", "b"]}, {"finalizers": ["b"]}),
+]
+DIFFERENT: list[tuple[str, Any, Any]] = [
+    ("another value", {"a": 1}, {"a": 2}),
+    ("arguments are one value", {"args": ["--a", "--b"]}, {"args": ["--b"]}),
+    ("a missing container", {"containers": [{"name": "b"}]}, {"containers": [{"name": "a"}]}),
+    ("text is not a number", {"port": "8080"}, {"port": 8080}),
+    ("a list that should be empty", {"args": ["x"]}, {"args": []}),
+    ("another quantity", {"limits": {"memory": "2Gi"}}, {"limits": {"memory": "1Gi"}}),
+    ("a map where there is a text", {"a": "x"}, {"a": {"b": 1}}),
+]
+
+
+@pytest.mark.parametrize(("live", "desired"), [each[1:] for each in COVERED], ids=[each[0] for each in COVERED])
+def test_nothing_is_written_when_it_would_change_nothing(live: Any, desired: Any) -> None:
+    assert covers(live, desired)
+
+
+@pytest.mark.parametrize(("live", "desired"), [each[1:] for each in DIFFERENT], ids=[each[0] for each in DIFFERENT])
+def test_a_difference_is_written(live: Any, desired: Any) -> None:
+    assert not covers(live, desired)
+
+
+def test_a_status_is_compared_whole_but_for_empty_values() -> None:
+    assert same({"phase": "Ready"}, {"phase": "Ready", "progress": None, "conditions": []})
+    assert not same({"phase": "Ready", "progress": {"bytes": 1}}, {"phase": "Ready"})

@@ -1,0 +1,83 @@
+"""The store: what is known, and what changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmkube.kube.kinds import Key
+from llmkube.kube.objects import Object, ObjectMeta, OwnerReference
+from llmkube.kube.store import Delta, Store
+
+
+def thing(name: str, version: int = 1, *, uid: str = "", owner: str = "", namespace: str = "default") -> Object:
+    owners = (OwnerReference("v1", "Kind", "owner", owner, controller=True),) if owner else ()
+    metadata = ObjectMeta(
+        name=name, namespace=namespace, uid=uid or name, resource_version=str(version), owner_references=owners
+    )
+    return Object(metadata=metadata)
+
+
+def test_an_object_that_comes_is_an_addition_and_then_a_change() -> None:
+    store: Store[Object] = Store()
+    first, second = thing("a", 1), thing("a", 2)
+    assert store.apply(first) == [Delta(None, first)]
+    assert store.apply(second) == [Delta(first, second)]
+    assert store.get(Key("default", "a")) == second
+
+
+def test_an_older_version_never_replaces_a_newer_one() -> None:
+    store: Store[Object] = Store()
+    store.apply(thing("a", 10))
+    assert store.apply(thing("a", 9)) == []
+    assert store.list() == [thing("a", 10)]
+
+
+def test_a_new_uid_under_an_old_key_is_a_deletion_and_an_addition() -> None:
+    store: Store[Object] = Store()
+    old, new = thing("a", 5, uid="one"), thing("a", 6, uid="two")
+    store.apply(old)
+    assert store.apply(new) == [Delta(old, None), Delta(None, new)]
+
+
+def test_a_list_deletes_what_it_lacks_and_repeats_nothing() -> None:
+    store: Store[Object] = Store()
+    kept, lost, new = thing("kept"), thing("lost"), thing("new")
+    store.replace([kept, lost])
+    assert store.replace([kept, new]) == [Delta(lost, None), Delta(None, new)]
+    assert store.list() == [kept, new]
+
+
+def test_a_list_of_one_namespace_leaves_the_others_alone() -> None:
+    store: Store[Object] = Store()
+    here, there = thing("a", namespace="here"), thing("a", namespace="there")
+    store.replace([here], namespace="here")
+    store.replace([there], namespace="there")
+    assert store.replace([], namespace="here") == [Delta(here, None)]
+    assert store.list() == [there]
+
+
+def test_a_list_is_believed_even_when_its_versions_went_back() -> None:
+    """A restored etcd."""
+    store: Store[Object] = Store()
+    store.apply(thing("a", 100))
+    store.replace([thing("a", 3)])
+    assert store.list() == [thing("a", 3)]
+
+
+def test_an_index_follows_every_change_and_keeps_no_empty_sets() -> None:
+    store: Store[Object] = Store({"uid": lambda obj: (obj.metadata.uid,)})
+    store.apply(thing("a", 1, owner="x"))
+    store.apply(thing("a", 2, owner="y"))
+    assert store.by_index("owner", "x") == []
+    assert store.by_index("owner", "y") == [thing("a", 2, owner="y")]
+    store.delete(Key("default", "a"))
+    assert all(not values for values in store._indexed.values())
+
+
+def test_an_index_that_nobody_declared_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        Store[Object]().by_index("model", "a")
+
+
+def test_deleting_what_is_not_there_is_nothing() -> None:
+    assert Store[Object]().delete(Key("default", "a")) == []

@@ -6,7 +6,6 @@ Pure but for the compiled schemas it keeps. It raises what Kubernetes would answ
 from __future__ import annotations
 
 import base64
-
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver import builtin, errors

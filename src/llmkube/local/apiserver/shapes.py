@@ -101,7 +101,7 @@ class _Item:
     def item(self) -> Shape:
         return BuiltinShape("", self.list_name)
 
-    def default_of(self, key: str) -> object:  # noqa: ARG002
+    def default_of(self, key: str) -> object:
         return None
 
 

@@ -1,0 +1,76 @@
+"""A custom resource by its structural schema: what the schema does not know goes, what it gives a default gets one.
+
+Pure; the object that comes in is never changed.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from llmkube.local.objects import Object
+
+ROOT = ("apiVersion", "kind", "metadata")
+
+
+def properties_of(schema: Object) -> dict[str, Object]:
+    return schema.get("properties") or {}
+
+
+def schema_of(schema: Object, name: str) -> Object | None:
+    """The schema of a field, None when it is not known."""
+    found = properties_of(schema).get(name)
+    additional = schema.get("additionalProperties")
+    if found is None and additional:
+        return additional if isinstance(additional, dict) else {"x-kubernetes-preserve-unknown-fields": True}
+    return found
+
+
+def pruned(value: Any, schema: Object, *, path: str = "", dropped: list[str] | None = None) -> Any:
+    """The value without unknown fields; their paths are added to `dropped`."""
+    if isinstance(value, dict):
+        return {
+            name: pruned(below, known or {}, path=f"{path}.{name}" if path else name, dropped=dropped)
+            for name, below in value.items()
+            if _is_known(name, known := schema_of(schema, name), schema, path, dropped)
+        }
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        items = schema["items"]
+        return [pruned(item, items, path=f"{path}[{at}]", dropped=dropped) for at, item in enumerate(value)]
+    return value
+
+
+def _is_known(name: str, known: Object | None, schema: Object, path: str, dropped: list[str] | None) -> bool:
+    if known is not None or schema.get("x-kubernetes-preserve-unknown-fields") or (not path and name in ROOT):
+        return True
+    if schema.get("type") not in {"object", None}:
+        return True
+    if dropped is not None:
+        dropped.append(f"{path}.{name}" if path else name)
+    return False
+
+
+def defaulted(value: Any, schema: Object) -> Any:
+    """The value with the defaults of the fields that it leaves out, outermost first."""
+    if isinstance(value, dict):
+        filled = {
+            **_defaults(value, schema),
+            **{name: one for name, one in value.items() if not _gives_way(one, name, schema)},
+        }
+        return {name: defaulted(below, schema_of(schema, name) or {}) for name, below in filled.items()}
+    if isinstance(value, list) and isinstance(schema.get("items"), dict):
+        return [defaulted(item, schema["items"]) for item in value]
+    return value
+
+
+def _defaults(value: Object, schema: Object) -> Object:
+    return {
+        name: copy.deepcopy(below["default"])
+        for name, below in properties_of(schema).items()
+        if "default" in below and value.get(name) is None
+    }
+
+
+def _gives_way(value: Any, name: str, schema: Object) -> bool:
+    """A null that its schema does not allow is as good as left out."""
+    return value is None and not (schema_of(schema, name) or {}).get("nullable", False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import builtin, errors
+from llmkube.local.apiserver import builtin, defaults, errors
 from llmkube.local.apiserver.definitions import CustomSchema, validate_definition
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.apiserver.resources import DEFINITIONS
@@ -33,8 +33,8 @@ class Admission:
 
     def admitted(self, resource: Resource, obj: Object, old: Object | None) -> Object:
         schema = self._schema(resource)
-        prepared = schema.prepare(obj) if schema else builtin.prepare(resource, _normal(resource, obj, old), old)
-        causes = schema.problems(prepared, old) if schema else _problems(resource, prepared, old)
+        prepared = schema.prepare(obj) if schema else defaults.prepare(resource, _normal(resource, obj, old), old)
+        causes = _custom_problems(resource, schema, prepared, old) if schema else _problems(resource, prepared, old)
         if causes:
             raise errors.invalid(resource.kind, resource.group, prepared["metadata"].get("name", ""), causes)
         return prepared
@@ -48,6 +48,11 @@ class Admission:
         if kept is None or kept[0] is not version:
             kept = self._schemas[key] = (version, CustomSchema.of(resource))
         return kept[1]
+
+
+def _custom_problems(resource: Resource, schema: CustomSchema, obj: Object, old: Object | None) -> list[Cause]:
+    named = [] if old is not None else list(builtin.metadata_problems(resource, obj))
+    return [*named, *schema.problems(obj, old)]
 
 
 def _problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:

@@ -9,10 +9,11 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver.errors import Cause
-from llmkube.local.objects import Object
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from llmkube.local.objects import Object
 
 REASONS = {"FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired", "FieldValueDuplicate"}
 Program = "Callable[[Object], Any]"
@@ -67,7 +68,7 @@ def _compiled(rule: str) -> Callable[[Object], Any]:
 
     environment = celpy.Environment()
     program = environment.program(environment.compile(rule), functions={"format": _format})
-    return lambda known: program.evaluate(known)
+    return program.evaluate
 
 
 def _format(text: Any, values: Any) -> Any:

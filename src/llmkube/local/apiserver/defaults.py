@@ -5,12 +5,13 @@ Pure. Only the resources that a local machine runs or that clients read back are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.objects import Object, spec_of, status_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from llmkube.local.apiserver.resources import Resource
 
 CONTAINERS = ("initContainers", "containers", "ephemeralContainers")

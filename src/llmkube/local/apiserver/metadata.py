@@ -149,3 +149,10 @@ def new_finalizers(old: Object, new: Object) -> list[str]:
     if not old.get("deletionTimestamp"):
         return []
     return sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
+
+
+def check_new(resource: Resource, name: str, asked: Object) -> None:
+    """409 when an apply that would create was meant for an object that existed."""
+    if asked.get("uid") or asked.get("resourceVersion"):
+        why = "the object has been deleted: an apply with uid or resourceVersion changes, it never creates"
+        raise errors.conflict(resource.plural, resource.group, name, why)

@@ -6,9 +6,10 @@ Pure; the object that comes in is never changed.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmkube.local.objects import Object
+if TYPE_CHECKING:
+    from llmkube.local.objects import Object
 
 ROOT = ("apiVersion", "kind", "metadata")
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from llmkube.local.apiserver import cel
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.apiserver.pruning import properties_of, schema_of
-from llmkube.local.objects import Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from llmkube.local.objects import Object
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver.resources import EVENTS_GROUP
-from llmkube.local.objects import Object
 
 if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
+    from llmkube.local.objects import Object
 
 # events.k8s.io/v1 name -> core/v1 name; the other fields are called alike.
 EVENT_FIELDS = {

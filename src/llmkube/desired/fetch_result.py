@@ -1,0 +1,87 @@
+"""What `llmkube fetch` says about itself: its last words in the termination message, and its progress on stdout.
+
+Pure. The bytes come from a pod that handled somebody's download: what does not fit the contract is None, never an error.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from llmkube.desired.conditions import one_line, reason_of
+
+LONGEST = 4096
+LARGEST = 2**63 - 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"v1/models(/[A-Za-z0-9][-A-Za-z0-9._+@=]{0,254}){4}")
+
+
+class Done(Struct, frozen=True, tag_field="event", tag="done"):
+    """Verified and in the cache: `path` is relative to the cache's root, `bytes` the sum of all `files`."""
+
+    sha256: str
+    bytes: int
+    path: str
+    etag: str | None = None
+    files: int = 1
+
+
+class Failure(Struct, frozen=True, tag_field="event", tag="error"):
+    """Why there is nothing in the cache; `retryable` when the same request may succeed later."""
+
+    reason: str
+    message: str
+    retryable: bool = False
+
+
+class Tick(Struct, frozen=True, rename="camel", tag_field="event", tag="progress"):
+    """How far a download is; a `total` of 0 is not known."""
+
+    bytes: int = 0
+    total: int | None = 0
+    percent: float | None = 0
+    bytes_per_second: float | None = 0
+
+
+_EVENT = msgspec.json.Decoder(Done | Failure | Tick)
+
+
+def last_words(message: str) -> Done | Failure | None:
+    """Return what a fetch ended with; None when the message is not its own (it was killed, or cut off)."""
+    match _decoded(message):
+        case Done() as done if _SHA256.fullmatch(done.sha256) and _PATH.fullmatch(done.path) and _fits(done.bytes):
+            return done
+        case Failure(reason, said, retryable):
+            return Failure(reason_of(reason, otherwise="FetchFailed"), one_line(said), retryable)
+    return None
+
+
+def tick(line: str) -> Tick | None:
+    """Return the progress that a line of the fetch's stdout tells, within bounds; None when it tells none."""
+    event = _decoded(line)
+    if not isinstance(event, Tick):
+        return None
+    total = _bounded(event.total)
+    arrived = min(_bounded(event.bytes), total or LARGEST)
+    percent = min(100, 100 * arrived // total) if total else min(100, _bounded(event.percent))
+    return Tick(arrived, total, percent, _bounded(event.bytes_per_second))
+
+
+def _decoded(text: str) -> Any:
+    """The last line is what counts: a kubelet that falls back to logs gives all of them."""
+    lines = text[-LONGEST:].strip().splitlines()
+    try:
+        return _EVENT.decode(lines[-1]) if lines else None
+    except msgspec.MsgspecError:
+        return None
+
+
+def _fits(size: int) -> bool:
+    return 0 <= size <= LARGEST
+
+
+def _bounded(number: float | None) -> int:
+    return int(min(max(number or 0, 0), LARGEST))

@@ -1,6 +1,6 @@
 """What `llmkube fetch` says about itself: its last words in the termination message, and its progress on stdout.
 
-Pure. The bytes come from a pod that handled somebody's download: what does not fit the contract is None, never an error.
+Pure. The bytes come from a pod that handled somebody's download: what does not fit the contract is None, no error.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from llmkube.desired.conditions import one_line, reason_of
 LONGEST = 4096
 LARGEST = 2**63 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_PATH = re.compile(r"v1/models(/[A-Za-z0-9][-A-Za-z0-9._+@=]{0,254}){4}")
+_PATH = re.compile(r"v1/models(/(?!\.)[^/\x00-\x1f\x7f]{1,255}){4}")
 
 
 class Done(Struct, frozen=True, tag_field="event", tag="done"):

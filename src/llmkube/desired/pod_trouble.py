@@ -1,0 +1,92 @@
+"""What keeps a pod from running or from getting ready: which container, what it waits for, and why.
+
+Pure. The text must say the same as long as nothing happens: no counts and no times, or every restart of a pod would
+rewrite a status.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmkube.desired.conditions import one_line, reason_of
+from llmkube.desired.fetch_result import Failure, last_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from llmkube.kube.objects import ContainerStateTerminated, ContainerStatus, Pod
+
+STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
+UNSCHEDULABLE = "Unschedulable"
+CRASHED = "CrashLoopBackOff"
+_SYNONYMS = {"ImagePullBackOff": "ErrImagePull"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reason for programs, and one line for people that names the pod."""
+
+    reason: str
+    message: str
+
+
+def first_trouble(pods: Iterable[Pod]) -> Trouble | None:
+    """Return what is wrong with the first pod that something is wrong with; pods that are going away do not count."""
+    found = (trouble(each) for each in pods if each.metadata.deletion_timestamp is None)
+    return next((each for each in found if each is not None), None)
+
+
+def trouble(pod: Pod) -> Trouble | None:
+    """Return what keeps a pod from running; None when it runs, is starting, or has done its work."""
+    if pod.status.phase == "Failed" and pod.status.reason:
+        return _of(pod, reason_of(pod.status.reason, otherwise="PodFailed"), pod.status.message)
+    return next(_troubles(pod), None)
+
+
+def is_running(pod: Pod) -> bool:
+    """Whether a container of the pod's own runs."""
+    return any(each.state.running is not None for each in pod.status.container_statuses)
+
+
+def in_words(ended: ContainerStateTerminated) -> str:
+    """Return how a container ended and its last words: `exit code 137 (OOMKilled)`."""
+    words = last_words(ended.message)
+    said = f"{words.reason}: {words.message}" if isinstance(words, Failure) else _last_line(ended.message)
+    cause = f" ({ended.reason})" if ended.reason and ended.reason != "Error" else ""
+    return one_line(f"exit code {ended.exit_code}{cause}" + (f": {said}" if said else ""))
+
+
+def _troubles(pod: Pod) -> Iterator[Trouble]:
+    for condition in pod.status.conditions:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            yield _of(pod, reason_of(condition.reason, otherwise=UNSCHEDULABLE), condition.message)
+    for container in (*pod.status.init_container_statuses, *pod.status.container_statuses):
+        found = _of_container(pod, container)
+        if found is not None:
+            yield found
+
+
+def _of_container(pod: Pod, container: ContainerStatus) -> Trouble | None:
+    waiting, ended = container.state.waiting, container.state.terminated
+    last = container.last_state.terminated
+    if waiting and waiting.reason == CRASHED and last:
+        return _of(pod, CRASHED, f"{in_words(last)}; it is restarted", container)
+    if waiting and waiting.reason not in STARTING:
+        reason = reason_of(_SYNONYMS.get(waiting.reason, waiting.reason), otherwise="Waiting")
+        return _of(pod, reason, waiting.message or reason, container)
+    if ended and ended.exit_code != 0:
+        return _of(pod, CRASHED, in_words(ended), container)
+    if last and last.exit_code != 0 and not container.ready:
+        return _of(pod, CRASHED, f"{in_words(last)}; it was restarted", container)
+    return None
+
+
+def _of(pod: Pod, reason: str, why: str, container: ContainerStatus | None = None) -> Trouble:
+    where = f"Pod {pod.metadata.name}" + (f", container {container.name}" if container else "")
+    return Trouble(reason, one_line(f"{where}: {why}" if why else f"{where}: {reason}"))
+
+
+def _last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else ""

@@ -6,9 +6,12 @@ Custom resources say it in their schema; built-in resources say it in the tables
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from llmkube.local.objects import Object
+
+if TYPE_CHECKING:
+    from llmkube.local.apiserver.resources import Resource
 
 Merging = Literal["granular", "atomic", "set", "map"]
 
@@ -136,3 +139,11 @@ class SchemaShape:
     def default_of(self, key: str) -> object:
         items = self.schema.get("items") or {}
         return ((items.get("properties") or {}).get(key) or {}).get("default")
+
+
+def shape_of(resource: Resource) -> Shape:
+    """How objects of a resource merge, from their root down."""
+    if resource.version_schema is None:
+        return BuiltinShape()
+    schema = resource.version_schema.get("schema") or {}
+    return SchemaShape(schema.get("openAPIV3Schema") or {}, is_root=True)

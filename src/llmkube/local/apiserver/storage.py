@@ -57,7 +57,7 @@ class Storage:
         self._load()
 
     def _load(self) -> None:
-        (self.revision,) = self._connection.execute("SELECT revision FROM counter").fetchone()
+        self.revision: int = self._connection.execute("SELECT revision FROM counter").fetchone()[0]
         for resource, data in self._connection.execute("SELECT resource, data FROM objects"):
             obj = json.loads(data)
             self._objects[resource][key_of(obj)] = obj

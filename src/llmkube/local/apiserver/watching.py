@@ -93,7 +93,7 @@ async def watch(registry: Registry, resource: Resource, query: Query, start: Sta
 def _first(registry: Registry, resource: Resource, query: Query, start: Start, revision: int) -> list[Object]:
     if start.revision is not None:
         told = _told(resource, query)
-        return [event for one in registry.storage.since(revision) if (event := told(one))]
+        return [shown for one in registry.storage.since(revision) if (shown := told(one))]
     present = registry.storage.all(resource.stored_as).values()
     found = sorted(select(resource, present, query.namespace, query.labels, query.fields), key=key_of)
     events: list[Object] = [{"type": "ADDED", "object": one} for one in found]
@@ -106,8 +106,8 @@ async def _live(
     """What arrives; None where a bookmark is due."""
     while True:
         while backlog.events:
-            if event := told(backlog.events.popleft()):
-                yield event
+            if shown := told(backlog.events.popleft()):
+                yield shown
         if backlog.overflowed:
             gone = errors.gone(registry.storage.revision, registry.storage.oldest)
             yield {"type": "ERROR", "object": status_object(gone)}

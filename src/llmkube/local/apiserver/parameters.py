@@ -1,0 +1,117 @@
+"""The query string and the body of a request, as values. Every parameter is checked; a bad one is a BadRequest."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from llmkube.local.apiserver.deletion import Deletion
+from llmkube.local.apiserver.errors import StatusError, plain
+from llmkube.local.apiserver.pages import Query
+from llmkube.local.apiserver.watching import Start
+from llmkube.local.objects import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from llmkube.local.apiserver.requests import PatchType
+    from llmkube.local.objects import Object
+
+PATCH_TYPES: Mapping[str, PatchType] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+LONGEST_SECONDS = 3600
+
+
+def flag(parameters: Mapping[str, str], name: str) -> bool:
+    return parameters.get(name, "").lower() in {"true", "1"}
+
+
+def number(parameters: Mapping[str, str], name: str, *, highest: int = 2**62) -> int | None:
+    """A whole number of at least 0, None when it is not given."""
+    text = parameters.get(name, "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text[:20]) > highest:
+        raise bad_request(f"{name}: expected a whole number from 0 to {highest}, found {text[:40]!r}")
+    return int(text)
+
+
+def query(parameters: Mapping[str, str], namespace: str | None) -> Query:
+    exact = parameters.get("resourceVersionMatch") == "Exact"
+    return Query(
+        namespace=namespace,
+        labels=parameters.get("labelSelector", ""),
+        fields=parameters.get("fieldSelector", ""),
+        limit=number(parameters, "limit") or 0,
+        token=parameters.get("continue", ""),
+        exactly=(number(parameters, "resourceVersion") or 0) if exact else 0,
+    )
+
+
+def start(parameters: Mapping[str, str]) -> Start:
+    """Where a watch begins. No resourceVersion, and 0, mean: first what there is."""
+    revision = number(parameters, "resourceVersion")
+    initial = flag(parameters, "sendInitialEvents")
+    if initial and parameters.get("resourceVersionMatch") != "NotOlderThan":
+        raise bad_request("sendInitialEvents: resourceVersionMatch must be NotOlderThan")
+    bookmarks = flag(parameters, "allowWatchBookmarks")
+    return Start(None if initial or not revision else revision, bookmarks, initial and bookmarks)
+
+
+def dry_run(parameters: Mapping[str, str]) -> bool:
+    asked = parameters.get("dryRun", "")
+    if asked not in {"", "All"}:
+        raise bad_request(f'dryRun: Unsupported value: "{asked}": supported values: "All"')
+    return asked == "All"
+
+
+def manager(parameters: Mapping[str, str], agent: str) -> str:
+    """The field manager: named by the request, else the client program's name."""
+    named = parameters.get("fieldManager", "")
+    if len(named) > 128 or not named.isprintable():
+        raise bad_request("fieldManager: expected at most 128 printable characters")
+    return named or agent.partition("/")[0][:128]
+
+
+def deletion(parameters: Mapping[str, str], body: bytes) -> Deletion:
+    """DeleteOptions: the body's, and the query's where the body says nothing."""
+    options = document(body) if body.strip() else {}
+    conditions = options.get("preconditions") or {}
+    grace = options.get("gracePeriodSeconds", number(parameters, "gracePeriodSeconds"))
+    if not isinstance(grace, int | None) or not isinstance(conditions, dict):
+        raise bad_request("DeleteOptions: expected whole gracePeriodSeconds and an object of preconditions")
+    propagation = options.get("propagationPolicy") or parameters.get("propagationPolicy") or "Background"
+    return Deletion(str(propagation), conditions.get("uid"), conditions.get("resourceVersion"), grace)
+
+
+def document(body: bytes) -> Object:
+    found = value(body)
+    if not isinstance(found, dict):
+        raise bad_request(f"the body must be a JSON object, found {type(found).__name__}")
+    return found
+
+
+def value(body: bytes) -> Any:
+    """The body as JSON, of bounded depth."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"the body is not JSON: {error}") from None
+
+
+def patch_type(content_type: str) -> PatchType:
+    try:
+        return PATCH_TYPES[content_type]
+    except KeyError:
+        raise plain(415) from None
+
+
+def check_json(content_type: str) -> None:
+    """Objects travel as JSON here; protobuf and YAML are refused, and clients fall back."""
+    if content_type not in {"application/json", "application/octet-stream", ""}:
+        message = f"the body of the request was in an unknown format: {content_type}; use application/json"
+        raise StatusError(415, "UnsupportedMediaType", message)

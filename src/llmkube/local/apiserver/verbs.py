@@ -1,0 +1,150 @@
+"""get, list, watch, create, update, patch and delete of objects over HTTP: request in, answer out.
+
+It reads a request, calls the registry and words the answer; what a write does is the writer's business.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from llmkube.local.apiserver import errors, pages, parameters, responses, scale
+from llmkube.local.apiserver.requests import Options, Patch, Target
+from llmkube.local.apiserver.watching import start_of, watch
+from llmkube.local.objects import bad_request
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from llmkube.local.apiserver.deletion import Deletion
+    from llmkube.local.apiserver.registry import Registry
+    from llmkube.local.objects import Object
+
+LEAST_WATCH_SECONDS = 1800
+STATUS_SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+
+
+@dataclass
+class Unknown:
+    """What is done with fields that a schema does not know: refused, told, or dropped (fieldValidation)."""
+
+    target: Target
+    policy: str
+    warnings: list[str] = field(default_factory=list)
+
+    def told(self, fields: list[str]) -> None:
+        if self.policy == "Strict":
+            resource = self.target.resource
+            shown = ", ".join(fields)
+            raise bad_request(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {shown}"
+            )
+        self.warnings += fields
+
+
+async def read(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    if not target.name:
+        return await _collection(registry, request, target)
+    obj = registry.writer.stored(target)
+    if target.subresource == "scale":
+        return responses.answer(scale.scale_of(target.resource, obj))
+    return responses.one(request, target.resource, obj)
+
+
+async def _collection(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    query = parameters.query(request.query, target.namespace)
+    if parameters.flag(request.query, "watch"):
+        return await _watch(registry, request, target, query)
+    page = pages.page(registry.storage, target.resource, query)
+    return responses.answer(responses.shown(request, target.resource, page.items, page.meta()))
+
+
+async def _watch(registry: Registry, request: web.Request, target: Target, query: pages.Query) -> web.StreamResponse:
+    start = parameters.start(request.query)
+    start_of(registry, start)  # its errors are answers, not events
+    asked = parameters.number(request.query, "timeoutSeconds", highest=86400)
+    seconds = asked or LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
+    events = watch(registry, target.resource, query, start)
+    return await responses.stream(request, target.resource, events, seconds)
+
+
+def _options(request: web.Request, target: Target) -> tuple[Options, Unknown]:
+    unknown = Unknown(target, request.query.get("fieldValidation") or "Warn")
+    manager = parameters.manager(request.query, request.headers.get("User-Agent", ""))
+    told = None if unknown.policy == "Ignore" else unknown.told
+    return Options(manager, parameters.dry_run(request.query), told), unknown
+
+
+async def create(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    parameters.check_json(request.content_type)
+    body = parameters.document(await request.read())
+    options, unknown = _options(request, target)
+    if target.subresource == "binding":
+        return _bind(registry, target, body, options)
+    if target.name:
+        raise errors.plain(405)
+    obj = registry.writer.create(target, body, options)
+    return responses.answer(obj, 201, warnings=unknown.warnings)
+
+
+def _bind(registry: Registry, target: Target, body: Object, options: Options) -> web.Response:
+    pod = registry.writer.stored(target.main())
+    node = (body.get("target") or {}).get("name")
+    if not node:
+        raise bad_request("Binding: target.name is required")
+    registry.writer.update(target.main(), {**pod, "spec": {**pod["spec"], "nodeName": node}}, options)
+    return responses.answer(STATUS_SUCCESS, 201)
+
+
+async def update(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    parameters.check_json(request.content_type)
+    body = parameters.document(await request.read())
+    options, unknown = _options(request, target)
+    obj = registry.writer.update(target, body, options)
+    return _written(target, obj, 200, unknown)
+
+
+async def patch(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    kind = parameters.patch_type(request.content_type)
+    asked = Patch(kind, parameters.value(await request.read()), parameters.flag(request.query, "force"))
+    options, unknown = _options(request, target)
+    if kind == "apply" and not request.query.get("fieldManager"):
+        options = Options("", options.dry_run, options.on_unknown)
+    is_new = kind == "apply" and registry.storage.get(target.stored_as, target.key) is None
+    obj = registry.writer.patch(target, asked, options)
+    return _written(target, obj, 201 if is_new else 200, unknown)
+
+
+def _written(target: Target, obj: Object, status: int, unknown: Unknown) -> web.Response:
+    shown = scale.scale_of(target.resource, obj) if target.subresource == "scale" else obj
+    return responses.answer(shown, status, warnings=unknown.warnings)
+
+
+async def delete(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
+    asked = parameters.deletion(request.query, await request.read())
+    options = Options("", parameters.dry_run(request.query))
+    if not target.name:
+        return _delete_all(registry, request, target, asked, options)
+    obj = registry.writer.delete(target, asked, options)
+    if registry.storage.get(target.stored_as, target.key) is not None:
+        return responses.answer(obj)
+    return responses.answer({**STATUS_SUCCESS, "details": _details(target, obj)})
+
+
+def _details(target: Target, obj: Object) -> Object:
+    group = {"group": target.resource.group} if target.resource.group else {}
+    return {"name": target.name, **group, "kind": target.resource.plural, "uid": obj["metadata"]["uid"]}
+
+
+def _delete_all(
+    registry: Registry, request: web.Request, target: Target, asked: Deletion, options: Options
+) -> web.Response:
+    query = parameters.query(request.query, target.namespace)
+    found = pages.page(registry.storage, target.resource, query).items
+    for obj in found:
+        meta = obj["metadata"]
+        registry.writer.delete(Target(target.resource, meta.get("namespace"), meta["name"]), asked, options)
+    meta = {"resourceVersion": str(registry.storage.revision)}
+    return responses.answer(responses.shown(request, target.resource, found, meta))

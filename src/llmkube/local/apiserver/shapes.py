@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from llmkube.local.objects import Object
-
 if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
+    from llmkube.local.objects import Object
 
 Merging = Literal["granular", "atomic", "set", "map"]
 

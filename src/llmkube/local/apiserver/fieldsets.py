@@ -6,11 +6,13 @@ A path is a tuple of FieldsV1 elements: "f:spec", 'k:{"name":"web"}', 'v:"x"'. P
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver.shapes import Shape
-from llmkube.local.objects import Object
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmkube.local.apiserver.shapes import Shape
+    from llmkube.local.objects import Object
 
 Path = tuple[str, ...]
 FieldSet = frozenset[Path]
@@ -26,6 +28,15 @@ IDENTITY = frozenset(
 
 def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
+def same_value(one: Any, other: Any) -> bool:
+    """Equal as JSON: 1 is 1.0 and is not true."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_value(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_value, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 def item_key(item: Any, shape: Shape) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import CACHED, Condition
+from llmkube.desired.conditions import LONGEST_MESSAGE, one_line
 from llmkube.desired.fetch_job import CONTAINER
 from llmkube.desired.fetch_result import Done, Failure, Tick, last_words
 from llmkube.desired.pod_trouble import Trouble, in_words, is_running, trouble
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from llmkube.api.model import ModelStatus
     from llmkube.kube.objects import ContainerStateTerminated, Job, Pod
+
+_ROOM = LONGEST_MESSAGE - 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +41,19 @@ class Lost:
 FetchState = Fetching | Done | Failure | Lost
 
 
-def fetch_state(job: Job | None, pods: Iterable[Pod], *, tick: Tick | None, previous: ModelStatus) -> FetchState:
+def fetch_state(
+    job: Job | None, pods: Iterable[Pod], *, job_name: str, tick: Tick | None, previous: ModelStatus
+) -> FetchState:
     """Return where the fetch is; `pods` are those of this Job, `tick` the last progress of the newest of them."""
     if job is None:
-        return Fetching()
+        return remembered(previous, job_name) or Fetching()
     pod = max(pods, key=lambda each: (each.metadata.creation_timestamp or "", each.metadata.name), default=None)
     ended = _ended(pod) if pod else None
     words = last_words(ended.message) if ended else None
     if isinstance(words, Done) and ended and ended.exit_code == 0:
         return words
     if _is(job, "Complete"):
-        return remembered(previous, job.metadata.name) or Lost()
+        return remembered(previous, job_name) or Lost()
     if _is(job, "Failed"):
         return _failure(job, words, ended) or _remembered_failure(previous, job) or _unexplained(job)
     return _fetching(pod, words, tick)
@@ -56,7 +61,7 @@ def fetch_state(job: Job | None, pods: Iterable[Pod], *, tick: Tick | None, prev
 
 def by_job(text: str, job_name: str) -> str:
     """Return the message of the condition Cached that `remembered` understands."""
-    return f"{text}{_mark(job_name)}"
+    return f"{one_line(text)[:_ROOM]}{_mark(job_name)}"
 
 
 def remembered(previous: ModelStatus, job_name: str) -> Done | None:

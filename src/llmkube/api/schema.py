@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _DROPPED = {"title", "$defs", "propertyNames", "anyOf", "$ref", "const", "default"}
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_INT64_LIMIT = 2**63 - 1
 _NESTED = ("properties", "items", "additionalProperties")
 _ORDER = ("description", "type", "default", "enum", "format", "required", "properties")
 
@@ -32,6 +33,11 @@ def _node(node: Mapping[str, Any], defs: Mapping[str, Any]) -> dict[str, Any]:
         result["description"] = " ".join(merged["description"].split())
     if merged.get("default") not in (None, []):
         result["default"] = _without_null(merged["default"])
+    if abs(result.get("maximum", 0)) >= _INT64_LIMIT:
+        # kube-apiserver decodes bounds as floats: 2**63-1 becomes 2**63, and then refuses every status write.
+        del result["maximum"]
+    if abs(result.get("minimum", 0)) >= _INT64_LIMIT:
+        del result["minimum"]
     result |= _children(merged, defs)
     return {key: result[key] for key in sorted(result, key=_position)}
 

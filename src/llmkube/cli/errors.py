@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FAILED, USAGE, NOT_FOUND, TIMED_OUT, INTERRUPTED = 1, 2, 3, 4, 130
-_NO_SUCH_PATH = (
-    "the API server does not know this kind; install it with `llmkube crds | llmkube apply -f -`"
-)
+_NO_SUCH_PATH = "the API server does not know this kind; install it with `llmkube crds | llmkube apply -f -`"
 
 
 class CommandError(click.ClickException):

@@ -1,12 +1,12 @@
 """What the operator tells about itself over HTTP: /healthz, /livez, /readyz, /metrics, /debug/queues.
 
-livez asks whether this process should be restarted and readyz whether its caches hold the cluster; neither may depend on
-the API server answering right now, or an outage there would restart every operator. No secret is ever shown here.
+livez asks whether this process should be restarted and readyz whether its caches hold the cluster; neither may depend
+on the API server answering right now, or an outage there would restart every operator. No secret is ever shown here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 if TYPE_CHECKING:
     from llmkube.runtime.metrics import Metrics
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 Check = Callable[[], str]
 """Says what is wrong; an empty string when nothing is."""
 
@@ -60,7 +61,7 @@ async def _listen(runner: web.AppRunner, host: str | None, port: int) -> None:
         ) from error
 
 
-def _answer(checks: Mapping[str, Check]) -> Callable[[web.Request], web.Response]:
+def _answer(checks: Mapping[str, Check]) -> Handler:
     async def answer(_: web.Request) -> web.Response:
         found = {name: check() for name, check in checks.items()}
         lines = [f"[{'-' if wrong else '+'}]{name} {wrong or 'ok'}\n" for name, wrong in found.items()]
@@ -69,7 +70,7 @@ def _answer(checks: Mapping[str, Check]) -> Callable[[web.Request], web.Response
     return answer
 
 
-def _expose(metrics: Metrics) -> Callable[[web.Request], web.Response]:
+def _expose(metrics: Metrics) -> Handler:
     async def expose(request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(metrics.registry), headers={"Content-Type": content_type})
@@ -77,7 +78,7 @@ def _expose(metrics: Metrics) -> Callable[[web.Request], web.Response]:
     return expose
 
 
-def _queues(metrics: Metrics) -> Callable[[web.Request], web.Response]:
+def _queues(metrics: Metrics) -> Handler:
     async def queues(_: web.Request) -> web.Response:
         return web.json_response({name: now._asdict() for name, now in metrics.queues.statistics().items()})
 

@@ -4,7 +4,7 @@
                       Result(requeue_after=s)    done for now; again in s seconds at the latest
                       Result(requeue=True)       not done, nothing wrong: again with back-off (a cache behind our write)
               raises  TerminalError              wrong until somebody changes the object: never retried
-                      an error of EXPECTED       what a cluster does to anybody: retried with back-off, one line in the log
+              raises  an error of EXPECTED       what a cluster does to anybody: retried with back-off, one log line
                       anything else              a bug: retried with back-off, a traceback in the log
               takes   longer than its time       cancelled, retried with back-off
 

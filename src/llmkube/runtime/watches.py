@@ -9,7 +9,7 @@ Pure but for the add to the queue: it reads the two objects of an event, and mus
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmkube.kube.kinds import Key, Kind
 from llmkube.runtime.queue import LOW_PRIORITY
@@ -18,18 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from llmkube.kube.informer import Informer
-    from llmkube.kube.objects import ObjectMeta, OwnerReference
+    from llmkube.kube.objects import Object, ObjectMeta, OwnerReference
     from llmkube.runtime.controller import Controller
 
 
-class HasMetadata(Protocol):
-    """Any Kubernetes object."""
-
-    @property
-    def metadata(self) -> ObjectMeta: ...
-
-
-T = TypeVar("T", bound=HasMetadata)
+T = TypeVar("T", bound="Object")
 
 
 def primary(controller: Controller, informer: Informer[T]) -> None:
@@ -88,7 +81,7 @@ def is_of(reference: OwnerReference, kind: Kind[Any]) -> bool:
     return reference.kind == kind.kind and group == kind.group
 
 
-def key_of(obj: HasMetadata) -> Key:
+def key_of(obj: Object) -> Key:
     return Key(obj.metadata.namespace, obj.metadata.name)
 
 
@@ -96,7 +89,7 @@ def present(*objects: T | None) -> Iterator[T]:
     return (each for each in objects if each is not None)
 
 
-def priority(old: HasMetadata | None, new: HasMetadata | None, *, initial: bool) -> int:
+def priority(old: Object | None, new: Object | None, *, initial: bool) -> int:
     """Low for the initial list and for a resync, which nobody is waiting for."""
     resync = old is not None and new is not None and old.metadata.resource_version == new.metadata.resource_version
     return LOW_PRIORITY if initial or resync else 0

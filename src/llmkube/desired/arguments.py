@@ -59,7 +59,7 @@ class Context(NamedTuple):
 
 
 def effective_context(spec: InferenceServiceSpec, facts: GGUFFacts | None) -> Context:
-    """Return the context to run with. Each slot gets its share, and none can use more than the model was trained for."""
+    """Return the context to run with. Each slot gets its share, and can use no more than the model was trained for."""
     slots = spec.parallel or 1
     wanted = spec.context_size or DEFAULT_CONTEXT * slots
     trained = (facts.context_length if facts else None) or 0

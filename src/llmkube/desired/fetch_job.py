@@ -112,7 +112,7 @@ def fetch_volumes(spec: ModelSpec) -> list[dict[str, Any]]:
     """Return the volumes that the container mounts besides the cache."""
     volumes: list[dict[str, Any]] = []
     if claim := _source_claim(spec.source):
-        volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+        volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim}})
     if bundle := spec.ca_bundle_ref:
         items = [{"key": bundle.key, "path": "ca.crt"}]
         volumes.append({"name": "ca-bundle", "configMap": {"name": bundle.name, "items": items}})

@@ -7,8 +7,9 @@
     gpus(spec: InferenceServiceSpec, model: ModelSpec) -> int      per pod
     gpu_resource(model: ModelSpec) -> str                          e.g. nvidia.com/gpu
 
-All sizes are bytes. `planned` is None while nothing is known of the model's memory. `raised` means that the person asked
-for less memory than the plan, and the plan is used: an engine below it is killed while it loads.
+All sizes are bytes. `planned` is None while nothing is known of the model's memory. `raised` means that the person
+asked for less memory than the plan, and the plan is used. It must never go below the plan: an engine with less memory
+is killed while it loads.
 """
 
 from __future__ import annotations

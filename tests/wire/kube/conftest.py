@@ -71,6 +71,17 @@ def whole(content: object, status: int = 200, **headers: str) -> Answer:
     return answer
 
 
+def healed(version: int) -> Answer:
+    """An API server that works: an empty list, or a watch of nothing, whichever is asked for."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.query.get("watch"):
+            return await lines(end_of_initial(version), hold=True)(request)
+        return await whole({"metadata": {"resourceVersion": str(version)}, "items": []})(request)
+
+    return answer
+
+
 def html() -> Answer:
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text="<html>Sign in</html>", content_type="text/html")
@@ -117,6 +128,7 @@ def say() -> Any:
         expired = staticmethod(expired)
         lines = staticmethod(lines)
         whole = staticmethod(whole)
+        healed = staticmethod(healed)
         html = staticmethod(html)
 
     return Say

@@ -154,10 +154,7 @@ async def test_what_is_wrong_is_said_while_it_is_wrong(client: Client, script: A
         await until(lambda: informer.last_error != "")
         assert informer.last_error == "pods is forbidden"
         assert not informer.synced.is_set()
-        script.answers = [
-            say.lines(say.end_of_initial(5), hold=True),
-            say.whole({"metadata": {"resourceVersion": "5"}}),
-        ]
+        script.answers = [say.healed(5)]
         await asyncio.wait_for(informer.synced.wait(), 5)
         await until(lambda: informer.last_error == "")
 

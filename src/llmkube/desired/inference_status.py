@@ -1,0 +1,143 @@
+"""The status of an InferenceService, from all that was seen of it: one pure function.
+
+    observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus
+
+A status that would say the same is the same, to the byte. Nothing here may raise for what a cluster says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Offload, Plan
+from llmkube.desired.conditions import merged
+from llmkube.desired.inference_conditions import Stand, findings
+from llmkube.desired.pod_trouble import UNSCHEDULABLE, Trouble, first_trouble, is_running
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from llmkube.kube.objects import Deployment, Pod
+
+FAILED_ROLLOUT = "ProgressDeadlineExceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """All that was seen. `refused` says why the spec is not honoured, `waiting` why the Model cannot be served yet.
+
+    `deployment` and `pods` are what is there now, of whatever generation; `remark` is told and stops nothing.
+    """
+
+    generation: int
+    previous: InferenceServiceStatus
+    replicas: int = 1
+    gpus: int = 0
+    refused: Trouble | None = None
+    waiting: Trouble | None = None
+    model_failed: bool = False
+    remark: Trouble | None = None
+    deployment: Deployment | None = None
+    pods: tuple[Pod, ...] = ()
+    endpoint: str | None = None
+    selector: str | None = None
+    plan: Plan | None = None
+
+
+def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
+    """Return the whole status; `now` is used only for what has changed."""
+    stand, seen = _stand(sight), sight.deployment.status if sight.deployment else None
+    status = InferenceServiceStatus(
+        phase=stand.phase,
+        ready_replicas=seen.ready_replicas if seen else 0,
+        desired_replicas=sight.replicas,
+        endpoint=sight.endpoint,
+        model_ready=sight.waiting is None and sight.refused is None,
+        last_updated=sight.previous.last_updated,
+        replicas=seen.replicas if seen else 0,
+        selector=sight.selector,
+        observed_generation=sight.generation,
+        plan=sight.plan,
+        offload=Offload(planned=sight.plan.gpu_layers) if sight.plan else None,
+        conditions=merged(sight.previous.conditions, findings(stand), now=now, generation=sight.generation),
+    )
+    return dated(status, sight.previous, now=now)
+
+
+def dated(status: InferenceServiceStatus, previous: InferenceServiceStatus, *, now: datetime) -> InferenceServiceStatus:
+    """Return the status with the time of its last change, which is now when it differs from the previous one."""
+    if previous.last_updated is not None and status == previous:
+        return previous
+    return status.model_copy(update={"last_updated": now.replace(microsecond=0)})
+
+
+def is_complete(deployment: Deployment, *, replicas: int) -> bool:
+    """Whether every pod is there, of the latest template, and ready, and no older one is left."""
+    seen = deployment.status
+    return (
+        seen.observed_generation >= deployment.metadata.generation
+        and seen.replicas == seen.updated_replicas == replicas
+        and seen.ready_replicas >= replicas
+    )
+
+
+def _stand(sight: Sight) -> Stand:
+    serving = sight.deployment is not None and sight.deployment.status.ready_replicas > 0
+    found = _trouble(sight)
+    return Stand(
+        phase=_phase(sight, found),
+        available=serving,
+        refused=sight.refused,
+        waiting=sight.waiting,
+        model_failed=sight.model_failed,
+        trouble=found,
+        remark=sight.remark,
+        pods=len(sight.pods),
+    )
+
+
+def _trouble(sight: Sight) -> Trouble | None:
+    """What a Deployment that is complete had to go through does not count any more."""
+    deployment = sight.deployment
+    if deployment is None or sight.replicas == 0 or is_complete(deployment, replicas=sight.replicas):
+        return None
+    return first_trouble(sight.pods) or _of_deployment(deployment)
+
+
+def _of_deployment(deployment: Deployment) -> Trouble | None:
+    """Pods that could not even be made (a quota, an admission), or a roll-out that took too long."""
+    for each in deployment.status.conditions:
+        refused = each.type == "ReplicaFailure" and each.status == "True"
+        late = each.type == "Progressing" and each.status == "False"
+        if refused or late:
+            return Trouble(each.reason or each.type, f"Deployment {deployment.metadata.name}: {each.message}")
+    return None
+
+
+def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
+    if sight.refused:
+        return "Failed"
+    if sight.replicas == 0:
+        return "Progressing" if sight.deployment and sight.deployment.status.replicas else "Stopped"
+    if sight.deployment is None:
+        return "WaitingForModel" if sight.waiting else "Creating"
+    if is_complete(sight.deployment, replicas=sight.replicas):
+        return "Progressing" if sight.waiting else "Ready"
+    return _rolling_out(sight, sight.deployment, found)
+
+
+def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) -> InferencePhase:
+    if _is_late(deployment):
+        return "Failed"
+    if found and found.reason == UNSCHEDULABLE:
+        return "WaitingForGPU" if sight.gpus else "Pending"
+    running = any(is_running(each) for each in sight.pods)
+    return "Progressing" if running or found else "Creating"
+
+
+def _is_late(deployment: Deployment) -> bool:
+    return deployment.status.observed_generation >= deployment.metadata.generation and any(
+        each.type == "Progressing" and each.status == "False" and each.reason == FAILED_ROLLOUT
+        for each in deployment.status.conditions
+    )

@@ -1,0 +1,77 @@
+"""Which addresses and directories a source may be in. The administrator decides; a Model's author cannot.
+
+Public addresses are always allowed. Private, loopback, link-local and other special ones reach into the cluster (and to
+cloud metadata services), so they need the administrator's word. Pure: it looks nothing up.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmkube.models.errors import SourceError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePolicy:
+    """`allow`: host names and CIDRs besides public ones. `roots`: the directories that file:// may be in."""
+
+    allow: tuple[str, ...] = ()
+    roots: tuple[Path, ...] = ()
+
+    def check_host(self, host: str, addresses: list[str]) -> None:
+        """SourceDenied when a host resolves to an address that is not allowed; one bad address is enough."""
+        if host.lower().rstrip(".") in {one.lower() for one in self.allow}:
+            return
+        for text in addresses:
+            if not self._is_allowed(_address(text)):
+                raise SourceError("SourceDenied", denied(host, text))
+
+    def _is_allowed(self, address: Address) -> bool:
+        mapped = getattr(address, "ipv4_mapped", None)
+        address = mapped or address
+        if address.is_global and not address.is_multicast:
+            return True
+        return any(address in network for network in self._networks() if network.version == address.version)
+
+    def _networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+        return [network for one in self.allow if (network := network_of(one)) is not None]
+
+    def check_file(self, path: Path) -> Path:
+        """The real path of a file below an allowed root; symbolic links count as where they lead."""
+        real = path.resolve()
+        if any(real.is_relative_to(root.resolve()) for root in self.roots):
+            return real
+        allowed = ", ".join(str(root) for root in self.roots) or "none"
+        message = f"source file {path}: expected a path below an allowed root ({allowed}); ask the administrator for it"
+        raise SourceError("SourceDenied", message)
+
+
+def denied(host: str, address: str) -> str:
+    where = host if host == address else f"{host} ({address})"
+    return (
+        f"source host {where}: expected a public address, found one inside a private, loopback or link-local network; "
+        f"the administrator can allow it (operator flag --source-allow {address})"
+    )
+
+
+def network_of(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """A CIDR or an address as a network; None when the text is a host name."""
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _address(text: str) -> Address:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        message = f"source host: expected an IP address from the resolver, found {text!r}"
+        raise SourceError("HostUnreachable", message) from None

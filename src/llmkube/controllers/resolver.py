@@ -1,0 +1,150 @@
+"""Asks sources what they have, in the background: a source that is slow must never hold a reconcile worker.
+
+    request(key, fingerprint, job)   wants `job` run once for this state of the object; what was asked before is dropped
+    result(key, fingerprint)         what came of it; None while nothing has
+    forget(key)                      the object is gone
+
+Answers are kept until the fingerprint changes; a failure that may heal is told, and tried again with
+back-off. Nothing that a source does, a bug in reading it included, may end `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from llmkube.desired.conditions import one_line, reason_of
+from llmkube.desired.pod_trouble import Trouble
+from llmkube.desired.resolution import Known, Resolution, Unresolved
+from llmkube.gguf.errors import GGUFError
+from llmkube.models.errors import SourceError
+from llmkube.runtime.outcome import Failed, Panicked, Result, Terminal, TimedOut, attempt
+from llmkube.runtime.queue import Backoff
+
+if TYPE_CHECKING:
+    from llmkube.kube.kinds import Key
+    from llmkube.runtime.clock import Clock, Timer
+
+log = structlog.get_logger(__name__)
+
+Job = Callable[[], Awaitable[Known]]
+
+AT_ONCE = 8
+TIMEOUT = 120.0
+BACKOFF = Backoff(first=5.0, limit=600.0)
+
+
+@dataclass(eq=False)
+class _Request:
+    """One question about one state of an object."""
+
+    key: Key
+    fingerprint: Hashable
+    job: Job
+    answer: Resolution | None = None
+    failures: int = 0
+    task: asyncio.Task[None] | None = None
+    timer: Timer | None = None
+
+    def cancel(self) -> None:
+        for each in (self.task, self.timer):
+            if each is not None:
+                each.cancel()
+
+
+class Resolver:
+    """At most `at_once` questions at a time, each of at most `timeout` seconds; `notify` hears of every answer."""
+
+    def __init__(
+        self, *, clock: Clock, notify: Callable[[Key], None], at_once: int = AT_ONCE, timeout: float = TIMEOUT
+    ) -> None:
+        self._clock = clock
+        self._notify = notify
+        self._timeout = timeout
+        self._slots = asyncio.Semaphore(at_once)
+        self._requests: dict[Key, _Request] = {}
+        self._queue: asyncio.Queue[_Request] = asyncio.Queue()
+
+    def request(self, key: Key, fingerprint: Hashable, job: Job) -> None:
+        """Want an answer for this state of the object; the same state again asks nothing anew."""
+        known = self._requests.get(key)
+        if known is not None and known.fingerprint == fingerprint:
+            return
+        self.forget(key)
+        self._requests[key] = _Request(key, fingerprint, job)
+        self._queue.put_nowait(self._requests[key])
+
+    def result(self, key: Key, fingerprint: Hashable) -> Resolution | None:
+        """Return the answer for this state, a failure that is tried again included."""
+        known = self._requests.get(key)
+        return known.answer if known is not None and known.fingerprint == fingerprint else None
+
+    def forget(self, key: Key) -> None:
+        """Drop the question and its answer, and stop asking."""
+        request = self._requests.pop(key, None)
+        if request is not None:
+            request.cancel()
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                request = await self._queue.get()
+                await self._slots.acquire()
+                if not self._is_current(request):
+                    self._slots.release()
+                    continue
+                request.task = group.create_task(self._ask(request), name=f"resolve {request.key}")
+                request.task.add_done_callback(lambda _: self._slots.release())
+
+    async def _ask(self, request: _Request) -> None:
+        answer = await _answer(request, timeout=self._timeout)
+        if not self._is_current(request):
+            return
+        request.answer = answer
+        if isinstance(answer, Unresolved) and not answer.permanent:
+            delay = BACKOFF.delay(request.failures)
+            request.failures += 1
+            request.timer = self._clock.call_later(delay, lambda: self._queue.put_nowait(request))
+        self._notify(request.key)
+
+    def _is_current(self, request: _Request) -> bool:
+        return self._requests.get(request.key) is request
+
+
+async def _answer(request: _Request, *, timeout: float) -> Resolution:
+    found: list[Known] = []
+
+    async def once() -> Result:
+        found.append(await request.job())
+        return Result()
+
+    match await attempt(once, timeout=timeout):
+        case Result():
+            return found[0]
+        case TimedOut(seconds):
+            said = f"Model {request.key}: expected the source to answer within {seconds:.0f} s; it is tried again"
+            return Unresolved(Trouble("SourceTimeout", said), permanent=False)
+        case Failed(error) | Terminal(error) | Panicked(error):
+            return _unresolved(request.key, error)
+
+
+def _unresolved(key: Key, error: BaseException) -> Unresolved:
+    match error:
+        case SourceError():
+            return _because(error.reason, error.message, permanent=not error.retryable)
+        case GGUFError():
+            return _because(error.reason, error.message, permanent=True)
+        case OSError():
+            return _because("SourceUnreachable", str(error), permanent=False)
+    log.error("a source could not be looked at by a bug", model=str(key), exc_info=error)
+    said = f"Model {key}: looking at the source failed with {type(error).__name__}; the operator's log has details"
+    return _because("ResolveFailed", said, permanent=False)
+
+
+def _because(reason: str, message: str, *, permanent: bool) -> Unresolved:
+    return Unresolved(Trouble(reason_of(reason, otherwise="ResolveFailed"), one_line(message)), permanent)

@@ -1,0 +1,57 @@
+"""A Model's or an InferenceService's spec and status, as their types: what cannot be read is said, never raised.
+
+Pure. An old object may break a rule that came later, and anybody with the right can write a status.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from pydantic import ValidationError
+
+from llmkube.api.fields import Record
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.api.model import ModelSpec
+from llmkube.api.unsupported import unsupported
+from llmkube.desired.conditions import one_line
+from llmkube.desired.pod_trouble import Trouble
+
+if TYPE_CHECKING:
+    from llmkube.kube.objects import CustomResource
+
+R = TypeVar("R", bound=Record)
+S = TypeVar("S", ModelSpec, InferenceServiceSpec)
+MOST_PROBLEMS = 5
+
+
+def spec_of(obj: CustomResource, kind: type[S]) -> S | Trouble:
+    """Return the spec, or why it is not one or asks for what is not honoured yet."""
+    try:
+        spec = kind.model_validate(_decoded(obj.spec))
+    except ValidationError as error:
+        return Trouble("InvalidSpec", one_line("; ".join(_problems(error))))
+    if lines := unsupported(spec):
+        return Trouble("NotSupported", one_line("; ".join(lines)))
+    return spec
+
+
+def status_of(obj: CustomResource, kind: type[R]) -> R:
+    """Return the status; an empty one when what is there cannot be read."""
+    try:
+        return kind.model_validate(_decoded(obj.status))
+    except ValidationError:
+        return kind()
+
+
+def _decoded(raw: msgspec.Raw) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return None
+
+
+def _problems(error: ValidationError) -> list[str]:
+    """One line for each, with its path; what was found is not repeated (it may be long, or secret)."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:MOST_PROBLEMS]
+    return [f"{'.'.join(['spec', *map(str, each['loc'])])}: {each['msg']}" for each in found]

@@ -1,0 +1,108 @@
+"""An applied configuration: checked, and merged upon the live object as its shape says.
+
+Pure. It knows values only, never who owns them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from llmkube.local.apiserver.fieldsets import item_key, merges_by_field, merges_by_item
+from llmkube.local.objects import StatusError, bad_request
+
+if TYPE_CHECKING:
+    from llmkube.local.apiserver.fieldsets import Path
+    from llmkube.local.apiserver.shapes import Shape
+
+
+def path_text(path: Path) -> str:
+    """A path as Kubernetes prints it: .spec.containers[name="web"].image"""
+    return "".join(_element_text(element) for element in path)
+
+
+def _element_text(element: str) -> str:
+    kind, _, rest = element.partition(":")
+    if kind == "f":
+        return f".{rest}"
+    if kind == "v":
+        return f"[={rest}]"
+    keys = json.loads(rest)
+    return f"[{','.join(f'{name}={json.dumps(keys[name])}' for name in sorted(keys))}]"
+
+
+def normal(value: Any, shape: Shape, path: Path = ()) -> Any:
+    """The configuration without its nulls (a null is not applied). StatusError 400 for a list whose items cannot be
+    told apart."""
+    if merges_by_field(value, shape):
+        fields = {name: below for name, below in value.items() if below is not None}
+        return {name: normal(below, shape.field(name), (*path, f"f:{name}")) for name, below in fields.items()}
+    if not merges_by_item(value, shape):
+        return value
+    _check_items(value, shape, path)
+    if shape.merging == "set":
+        return value
+    return [normal(item, shape.item(), (*path, item_key(item, shape))) for item in value]
+
+
+def _check_items(items: list[Any], shape: Shape, path: Path) -> None:
+    seen: set[str] = set()
+    for at, item in enumerate(items):
+        _check_keys(item, shape, at, path)
+        element = item_key(item, shape)
+        if element in seen:
+            raise _untyped(path, f"duplicate entries for key {_element_text(element)}")
+        seen.add(element)
+
+
+def _check_keys(item: Any, shape: Shape, at: int, path: Path) -> None:
+    if shape.merging != "map":
+        return
+    if not isinstance(item, dict):
+        raise _untyped(path, f"element {at}: associative list with keys may not have non-map elements")
+    for key in shape.keys:
+        if item.get(key) is None and shape.default_of(key) is None:
+            why = f'associative list with keys has an element that omits key field "{key}"'
+            raise _untyped(path, f"element {at}: {why} (and doesn't have default value)")
+
+
+def _untyped(path: Path, why: str) -> StatusError:
+    return bad_request(f"failed to create typed patch object: {path_text(path)}: {why}")
+
+
+def merged(live: Any, applied: Any, shape: Shape) -> Any:
+    """The live value with what is applied upon it."""
+    if merges_by_field(applied, shape) and isinstance(live, dict):
+        fields = {name: _merged_field(live, name, below, shape) for name, below in applied.items()}
+        return {**live, **fields}
+    if merges_by_item(applied, shape) and isinstance(live, list):
+        return _merged_items(live, applied, shape)
+    return applied
+
+
+def _merged_field(live: dict[str, Any], name: str, applied: Any, shape: Shape) -> Any:
+    return merged(live[name], applied, shape.field(name)) if name in live else applied
+
+
+def _merged_items(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
+    """Applied items in their order; those that only the live list has stay before what they were before."""
+    wanted = {item_key(item, shape): item for item in applied}
+    elements = [item_key(item, shape) for item in live]
+    was = dict(reversed(list(zip(elements, live, strict=True))))
+    after: list[Any] = []
+    at = 0
+    for element, item in wanted.items():
+        at = _take_unapplied(live, elements, at, after, wanted)
+        after.append(merged(was[element], item, shape.item()) if element in was else item)
+        at += at < len(live) and elements[at] == element
+    while at < len(live):
+        at = _take_unapplied(live, elements, at, after, wanted) + 1
+    return after
+
+
+def _take_unapplied(live: list[Any], elements: list[str], at: int, after: list[Any], wanted: dict[str, Any]) -> int:
+    """Takes live items from `at` until one that is applied, and says where that is."""
+    while at < len(live) and elements[at] not in wanted:
+        after.append(live[at])
+        at += 1
+    return at

@@ -5,6 +5,7 @@ Pure. An old object may break a rule that came later, and anybody with the right
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 S = TypeVar("S", ModelSpec, InferenceServiceSpec)
 MOST_PROBLEMS = 5
+REMEMBERED = 4096
 
 
 def spec_of(obj: CustomResource, kind: type[S]) -> S | Trouble:
     """Return the spec, or why it is not one or asks for what is not honoured yet."""
+    return _read(bytes(obj.spec), kind)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read(content: bytes, kind: type[S]) -> S | Trouble:
+    """An index, a watch and a reconcile ask about the same bytes within a moment."""
     try:
-        spec = kind.model_validate(_decoded(obj.spec))
+        spec = kind.model_validate(_decoded(content))
     except ValidationError as error:
         return Trouble("InvalidSpec", one_line("; ".join(_problems(error))))
     if lines := unsupported(spec):
@@ -44,7 +52,7 @@ def status_of(obj: CustomResource, kind: type[R]) -> R:
         return kind()
 
 
-def _decoded(raw: msgspec.Raw) -> Any:
+def _decoded(raw: msgspec.Raw | bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
     except msgspec.DecodeError:

@@ -22,7 +22,7 @@ REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`path` is the URL's path, the file's absolute path, or the path inside the claim; `host` is a claim's name too."""
+    """`path` is the path of the URL, of the file, or inside the claim; `host` is the name of a claim or bucket too."""
 
     text: str
     kind: Kind

@@ -1,0 +1,77 @@
+"""HTTP connections to sources: certificates, proxies, time limits, and the policy enforced where a socket is opened.
+
+The policy is asked about the very address that is connected to, so a name that resolves to one thing when it is checked
+and to another when it is used (DNS rebinding) gains nothing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from llmkube.models.errors import SourceError
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from llmkube.models.policy import SourcePolicy
+
+CA_BUNDLE = "LLMKUBE_CA_BUNDLE"
+CONNECT_SECONDS = 15.0
+IDLE_SECONDS = 60.0
+AGENT = "llmkube-fetch"
+
+
+class PolicyResolver(AbstractResolver):
+    """The system's resolver; an address that the policy denies is never connected to."""
+
+    def __init__(self, policy: SourcePolicy) -> None:
+        self._policy = policy
+        self._system = ThreadedResolver()
+
+    async def resolve(self, host: str, port: int = 0, family: socket.AddressFamily | int = 0) -> list[ResolveResult]:
+        found = await self._system.resolve(host, port, family)  # type: ignore[arg-type]
+        if host not in proxy_hosts():
+            self._policy.check_host(host, [one["host"] for one in found])
+        return found
+
+    async def close(self) -> None:
+        await self._system.close()
+
+
+def proxy_hosts() -> set[str]:
+    """The proxies of the environment: the administrator's own choice, so the policy has nothing to say on them."""
+    return {host for url in getproxies().values() if (host := urlsplit(url).hostname)}
+
+
+def trust(bundle: Path | None) -> ssl.SSLContext:
+    """The system's certificates, and those of a bundle besides."""
+    context = ssl.create_default_context()
+    if bundle is not None:
+        try:
+            context.load_verify_locations(cafile=bundle)
+        except (OSError, ssl.SSLError) as error:
+            message = f"CA bundle {bundle}: expected PEM certificates, found {error.strerror or error}"
+            raise SourceError("InvalidCABundle", message) from None
+    return context
+
+
+def open_session(policy: SourcePolicy, *, ca_bundle: Path | None = None) -> aiohttp.ClientSession:
+    """A session for one source. Nothing is decompressed or remembered: bytes arrive as they are stored."""
+    connector = aiohttp.TCPConnector(resolver=PolicyResolver(policy), ssl=trust(ca_bundle), use_dns_cache=False)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=IDLE_SECONDS)
+    return aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        trust_env=True,
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},
+    )

@@ -41,11 +41,15 @@ _FIELDS: Mapping[str, str] = {
     "-sm --split-mode": "hardware.gpu.sharding of the Model",
 }
 _OWN = (
-    "-m --model -a --alias --host --port -cram --cache-ram --metrics --slots --no-slots --tools --agent --path "
-    "--slot-save-path --media-path --log-file --models-dir --models-preset -mu -hf -hfr -hff -hft -dr"
+    "-m --model -a --alias --host --port -cram --cache-ram --metrics --slots --no-slots --path --api-prefix "
+    "--ssl-key-file --ssl-cert-file --slot-save-path --media-path --log-file --log-prompts-dir "
+    "--tools --tools-runtime -ag --agent --mcp-servers-config --mcp-servers-json --ui-mcp-proxy --webui-mcp-proxy "
+    "--models-dir --models-preset"
 )
 # What would have the engine fetch bytes that nobody verified, the presets (--gpt-oss-20b-default) among them.
-_FETCHES = re.compile(r"-hf\w*|--hf-.*|--docker-repo|--.*-url|--.*-default")
+_FETCHES = re.compile(
+    r"-hf\w*|-mm?u|-dr|--hf-.*|--spec-draft-hf|--docker-repo|--.*-url|--(embd|fim|gpt-oss|vision)-.*-default"
+)
 _REASONS = {flag: f"use {field} instead" for flags, field in _FIELDS.items() for flag in flags.split()} | dict.fromkeys(
     _OWN.split(), "remove it"
 )

@@ -168,7 +168,17 @@ def test_a_context_is_known_before_the_header_is(isvc_spec: Factory) -> None:
 
 @pytest.mark.parametrize(
     "word",
-    ["-c", "--ctx-size", "--ctx_size", "--threads=9", "--n-gpu-layers", "--no-slots", "--embeddings", "--cache-ram"],
+    [
+        "-c",
+        "--ctx-size",
+        "--ctx_size",
+        "--threads=9",
+        "--n-gpu-layers",
+        "--no-slots",
+        "--embeddings",
+        "--ssl-cert-file",
+        "-ag",
+    ],
 )
 def test_a_flag_that_the_operator_sets_is_refused_by_name(word: str, isvc_spec: Factory) -> None:
     (line,) = refused_extra_args(isvc_spec(extraArgs=["--temp", "1", word, "5"]))
@@ -176,13 +186,13 @@ def test_a_flag_that_the_operator_sets_is_refused_by_name(word: str, isvc_spec: 
     assert word.partition("=")[0].replace("_", "-") in line
 
 
-@pytest.mark.parametrize("word", ["--hf-repo-draft", "-hfd", "--mmproj-url", "--gpt-oss-20b-default", "-hffv"])
+@pytest.mark.parametrize("word", ["--hf-repo-draft", "-hfd", "-mmu", "--spec-draft-hf", "--gpt-oss-20b-default"])
 def test_a_flag_that_fetches_unverified_bytes_is_refused(word: str, isvc_spec: Factory) -> None:
     assert "verifies" in refused_extra_args(isvc_spec(extraArgs=[word]))[0]
 
 
 def test_other_arguments_pass(isvc_spec: Factory) -> None:
-    words = ["--temp", "0.2", "--no-warmup", "--threads-batch", "4", "-1", "c", "--threads-http", "2"]
+    words = ["--temp", "0.2", "--no-warmup", "--threads-batch", "4", "-1", "c", "--spec-default"]
     assert refused_extra_args(isvc_spec(extraArgs=words)) == ()
 
 

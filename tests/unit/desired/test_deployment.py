@@ -1,0 +1,211 @@
+"""The Deployment: an immutable selector, verified bytes mounted read-only, probes by size, and rollouts that fit."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from llmkube.kube.diff import covers
+
+Factory = Callable[..., Any]
+CUDA = {"hardware": {"accelerator": "cuda", "gpu": {"count": 1}}}
+GPU_TOLERATION = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+EPHEMERAL = {"cache": {"mode": "Ephemeral"}}
+
+
+def pod_of(deployment: dict[str, Any]) -> dict[str, Any]:
+    pod: dict[str, Any] = deployment["spec"]["template"]["spec"]
+    return pod
+
+
+def engine(deployment: dict[str, Any]) -> dict[str, Any]:
+    container: dict[str, Any] = pod_of(deployment)["containers"][0]
+    return container
+
+
+CHANGES: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({"modelRef": "other"}, {}, {}),
+    ({"replicas": 3}, {}, {}),
+    ({"image": "mine:1"}, {}, {}),
+    ({"mode": "embedding"}, {}, {}),
+    ({}, CUDA, {}),
+    ({}, {"source": "https://models.example/2.gguf"}, {}),
+    ({}, {}, {"sha256": "cd" * 32, "path": "v1/models/team/tiny/cdcdcdcdcdcd/tiny.gguf"}),
+]
+
+
+@pytest.mark.parametrize(("isvc", "model", "status"), CHANGES)
+def test_the_selector_never_changes_whatever_else_does(
+    isvc: dict[str, Any], model: dict[str, Any], status: dict[str, Any], rendered_deployment: Factory
+) -> None:
+    plain, changed = rendered_deployment(), rendered_deployment(isvc, model, status=status)
+    selected = changed["spec"]["selector"]["matchLabels"]
+    assert selected == plain["spec"]["selector"]["matchLabels"]
+    assert selected.items() <= changed["spec"]["template"]["metadata"]["labels"].items()
+    assert changed["metadata"]["name"] == plain["metadata"]["name"]
+
+
+@pytest.mark.parametrize(("isvc", "model", "status"), CHANGES)
+def test_rendering_twice_gives_the_same_and_a_live_copy_covers_it(
+    isvc: dict[str, Any], model: dict[str, Any], status: dict[str, Any], rendered_deployment: Factory
+) -> None:
+    first, second = (rendered_deployment(isvc, model, status=status) for _ in range(2))
+    assert first == second
+    assert list(first["spec"]["template"]["spec"]) == list(second["spec"]["template"]["spec"])
+    live = copy.deepcopy(first)
+    live["spec"]["template"]["spec"] |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst"}
+    assert covers(live["spec"], second["spec"])
+
+
+def test_a_name_of_253_characters_gives_valid_names(rendered_deployment: Factory) -> None:
+    made = rendered_deployment(name="n" * 253)
+    assert len(made["metadata"]["name"]) <= 63
+    assert all(len(value) <= 63 for value in made["metadata"]["labels"].values())
+    assert made["metadata"]["ownerReferences"][0]["name"] == "n" * 253
+
+
+def test_the_engine_runs_the_image_of_the_accelerator_by_its_own_entrypoint(rendered_deployment: Factory) -> None:
+    container = engine(rendered_deployment())
+    assert container["image"] == "ghcr.io/ggml-org/llama.cpp:server-b11669"
+    assert engine(rendered_deployment({}, CUDA))["image"] == "ghcr.io/ggml-org/llama.cpp:server-cuda-b11669"
+    assert engine(rendered_deployment({"image": "mine:1"}, CUDA))["image"] == "mine:1"
+    assert "command" not in container
+    assert container["name"] == "llama-server"
+    assert container["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+
+
+def test_the_engine_reads_the_verified_file_and_cannot_write(rendered_deployment: Factory) -> None:
+    made = rendered_deployment()
+    assert "/models/v1/models/team/tiny/abababababab/tiny.gguf" in engine(made)["args"]
+    assert engine(made)["volumeMounts"] == [{"name": "models", "mountPath": "/models", "readOnly": True}]
+    assert pod_of(made)["volumes"] == [{"name": "models", "persistentVolumeClaim": {"claimName": "tiny-cache"}}]
+    annotations = made["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"inference.llmkube.dev/model-sha256": "ab" * 32}
+
+
+def test_a_file_name_cannot_read_the_environment(rendered_deployment: Factory) -> None:
+    args = engine(rendered_deployment(status={"path": "v1/$(HF_TOKEN).gguf"}))["args"]
+    assert "/models/v1/$$(HF_TOKEN).gguf" in args
+
+
+@pytest.mark.parametrize("missing", ["path", "sha256"])
+def test_bytes_that_are_not_verified_are_never_served(missing: str, rendered_deployment: Factory) -> None:
+    with pytest.raises(ValueError, match="chat: expected a Model with path and sha256"):
+        rendered_deployment(status={missing: None})
+
+
+def test_an_ephemeral_cache_is_filled_by_each_pod_with_the_verified_bytes(rendered_deployment: Factory) -> None:
+    made = rendered_deployment({}, EPHEMERAL | {"caBundleRef": {"name": "corp"}})
+    pod = pod_of(made)
+    (fetcher,) = pod["initContainers"]
+    assert fetcher["name"] == "fetch"
+    assert fetcher["command"][fetcher["command"].index("--sha256") + 1] == "ab" * 32
+    assert pod["volumes"][0] == {"name": "models", "emptyDir": {"sizeLimit": "2Gi"}}
+    assert {mount["name"] for mount in fetcher["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert made["spec"]["progressDeadlineSeconds"] > 86400
+    assert "initContainers" not in pod_of(rendered_deployment())
+
+
+def test_api_keys_are_a_file_of_a_secret(rendered_deployment: Factory) -> None:
+    made = rendered_deployment({"auth": {"secretRef": {"name": "keys", "key": "team"}}})
+    secret = {"secretName": "keys", "items": [{"key": "team", "path": "keys"}], "defaultMode": 0o440}
+    assert {"name": "api-keys", "secret": secret} in pod_of(made)["volumes"]
+    mount = next(mount for mount in engine(made)["volumeMounts"] if mount["name"] == "api-keys")
+    file = engine(made)["args"][engine(made)["args"].index("--api-key-file") + 1]
+    assert file == f"{mount['mountPath']}/keys"
+
+
+@pytest.mark.parametrize(
+    ("isvc", "model", "expected"),
+    [
+        ({}, {}, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
+        ({}, CUDA, {"type": "Recreate"}),
+        ({"strategy": {"type": "Recreate"}}, {}, {"type": "Recreate"}),
+        (
+            {"strategy": {"type": "RollingUpdate"}},
+            CUDA,
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}},
+            {},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": "25%"}},
+        ),
+        (
+            {"strategy": {"rollingUpdate": {"maxSurge": "0%"}}},
+            {},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "0%", "maxUnavailable": 1}},
+        ),
+    ],
+)
+def test_rollouts_surge_only_where_there_are_no_gpus_to_wait_for(
+    isvc: dict[str, Any], model: dict[str, Any], expected: dict[str, Any], rendered_deployment: Factory
+) -> None:
+    assert rendered_deployment(isvc, model)["spec"]["strategy"] == expected
+
+
+@pytest.mark.parametrize("size", [0, 100 * 2**20, 40 * 2**30, 2**45])
+def test_the_start_may_take_as_long_as_the_bytes_need(size: int, rendered_deployment: Factory) -> None:
+    made = rendered_deployment(status={"size_bytes": size})
+    probe = engine(made)["startupProbe"]
+    budget = probe["periodSeconds"] * probe["failureThreshold"]
+    assert min(180 + size // 20_000_000, 21600) <= budget <= 21605
+    assert made["spec"]["progressDeadlineSeconds"] > budget
+    for name in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert engine(made)[name]["httpGet"] == {"path": "/health", "port": "http"}
+
+
+def test_replicas_grace_and_environment_are_as_asked(rendered_deployment: Factory) -> None:
+    env = [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]
+    made = rendered_deployment({"replicas": 0, "terminationGracePeriodSeconds": 90, "env": env})
+    assert made["spec"]["replicas"] == 0
+    assert pod_of(made)["terminationGracePeriodSeconds"] == 90
+    assert engine(made)["env"] == env
+
+
+@pytest.mark.parametrize("model", [{}, EPHEMERAL, CUDA])
+def test_every_container_keeps_to_pod_security_restricted(model: dict[str, Any], rendered_deployment: Factory) -> None:
+    pod = pod_of(rendered_deployment({}, model))
+    assert pod["automountServiceAccountToken"] is False
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in [*pod["containers"], *pod.get("initContainers", [])]:
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_placement_is_passed_on_in_kubernetes_own_words(rendered_deployment: Factory) -> None:
+    term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+    affinity = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}},
+        "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "host"}]},
+    }
+    said = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "team", "operator": "Equal", "value": "ml", "tolerationSeconds": 5}],
+        "affinity": affinity,
+        "priorityClassName": "high",
+        "runtimeClassName": "nvidia",
+    }
+    pod = pod_of(rendered_deployment(said))
+    assert {field: pod[field] for field in said} == said
+
+
+def test_a_gpu_pod_accepts_the_taint_of_gpu_nodes_once(rendered_deployment: Factory) -> None:
+    own = {"key": "team", "operator": "Exists"}
+    assert pod_of(rendered_deployment({"tolerations": [own]}, CUDA))["tolerations"] == [own, GPU_TOLERATION]
+    assert pod_of(rendered_deployment({"tolerations": [GPU_TOLERATION]}, CUDA))["tolerations"] == [GPU_TOLERATION]
+    assert "tolerations" not in pod_of(rendered_deployment())
+
+
+def test_a_spread_constraint_counts_this_services_pods_unless_it_says_which(rendered_deployment: Factory) -> None:
+    plain = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}
+    other = {**plain, "topologyKey": "host", "labelSelector": {"matchLabels": {"app": "x"}}}
+    made = rendered_deployment({"topologySpreadConstraints": [plain, other]})
+    first, second = pod_of(made)["topologySpreadConstraints"]
+    assert first == {**plain, "labelSelector": made["spec"]["selector"]}
+    assert second == other

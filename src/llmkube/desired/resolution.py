@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Sizes in bytes; no facts when the header cannot be read from here (the file is in a claim)."""
+    """Sizes in bytes; no facts when the header cannot be read from here (the file is in a claim).
+
+    `sha256` is what the source states of the bytes, or what they were verified to be.
+    """
 
     size_bytes: int | None
     etag: str | None = None
     revision: str | None = None
+    sha256: str | None = None
     facts: GGUFFacts | None = None
     memory: ModelMemory | None = None
 
@@ -42,7 +46,14 @@ def remembered(previous: ModelStatus, *, generation: int) -> Known | None:
     found = next((each for each in previous.conditions if each.type == RESOLVED), None)
     if found is None or found.status != "True" or found.observed_generation != generation:
         return None
-    return Known(previous.size_bytes, previous.etag, previous.revision, previous.gguf, previous.memory)
+    return Known(
+        size_bytes=previous.size_bytes,
+        etag=previous.etag,
+        revision=previous.revision,
+        sha256=previous.sha256,
+        facts=previous.gguf,
+        memory=previous.memory,
+    )
 
 
 def licence_trouble(spec: ModelSpec, known: Known) -> Trouble | None:

@@ -34,7 +34,7 @@ def apply(
     subresource: str = "",
 ) -> Object:
     """The live object (None: there is none) with the applied configuration, metadata.managedFields kept; `now` is
-    RFC 3339. StatusError: 400 for a configuration that cannot be applied, 409 for one that other managers contradict."""
+    RFC 3339. StatusError: 400 for a configuration that cannot be applied, 409 where others own other values."""
     config = _configuration(applied, shape)
     writer, wanted = applier(manager, subresource), frozenset(of_object(config, shape))
     owners = owners_of(live) or _before_first_apply(live, shape, now)
@@ -44,9 +44,10 @@ def apply(
     change = difference(live, new, shape)
     if not force:
         _check_conflicts(others, change)
-    same = live is not None and wanted == last and same_value(_unowned(live), _unowned(new))
-    owned = Owned(wanted, str(applied.get("apiVersion") or ""), owners[writer].time if same else now)
-    return with_owners(new, {**lost(others, change), writer: owned}, live)
+    same = wanted == last and same_value(_unowned(live or {}), _unowned(new))
+    time = owners[writer].time if same and writer in owners else now
+    owned = {writer: Owned(wanted, str(applied.get("apiVersion") or ""), time)} if wanted else {}
+    return with_owners(new, {**lost(others, change), **owned}, live)
 
 
 def _configuration(applied: Object, shape: Shape) -> Object:

@@ -87,22 +87,21 @@ def _merged_field(live: dict[str, Any], name: str, applied: Any, shape: Shape) -
 def _merged_items(live: list[Any], applied: list[Any], shape: Shape) -> list[Any]:
     """Applied items in their order; those that only the live list has stay before what they were before."""
     wanted = {item_key(item, shape): item for item in applied}
-    elements = [item_key(item, shape) for item in live]
-    was = dict(reversed(list(zip(elements, live, strict=True))))
+    rest = [(item_key(item, shape), item) for item in reversed(live)]
+    was = dict(rest)
     after: list[Any] = []
-    at = 0
+    placed: set[str] = set()
     for element, item in wanted.items():
-        at = _take_unapplied(live, elements, at, after, wanted)
+        _take_unapplied(rest, after, wanted, placed)
         after.append(merged(was[element], item, shape.item()) if element in was else item)
-        at += at < len(live) and elements[at] == element
-    while at < len(live):
-        at = _take_unapplied(live, elements, at, after, wanted) + 1
+        placed.add(element)
+    _take_unapplied(rest, after, wanted, placed)
     return after
 
 
-def _take_unapplied(live: list[Any], elements: list[str], at: int, after: list[Any], wanted: dict[str, Any]) -> int:
-    """Takes live items from `at` until one that is applied, and says where that is."""
-    while at < len(live) and elements[at] not in wanted:
-        after.append(live[at])
-        at += 1
-    return at
+def _take_unapplied(rest: list[tuple[str, Any]], after: list[Any], wanted: dict[str, Any], placed: set[str]) -> None:
+    """Moves live items (`rest` is last first) until the next one that is applied and not placed yet."""
+    while rest and (rest[-1][0] not in wanted or rest[-1][0] in placed):
+        element, item = rest.pop()
+        if element not in wanted:
+            after.append(item)

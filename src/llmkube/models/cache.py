@@ -117,7 +117,7 @@ class Cache:
 
     @contextlib.asynccontextmanager
     async def lock(self, key: str, waiting: Callable[[], None]) -> AsyncIterator[None]:
-        """One fetch of one thing at a time, over all processes; `waiting` is told once a second while another has it."""
+        """One fetch of one thing at a time, over all processes; `waiting` is told each second while another has it."""
         place = self._folder("locks") / f"{key}.lock"
         deadline = time.monotonic() + LONGEST_WAIT
         with place.open("w") as file:
@@ -140,7 +140,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def _link(place: Path, target: str) -> None:
-    if place.is_symlink() and os.readlink(place) == target:
+    if place.is_symlink() and str(place.readlink()) == target:
         return
     draft = place.with_name(f".{place.name[:200]}.{os.getpid()}")
     draft.unlink(missing_ok=True)

@@ -48,11 +48,11 @@ def _resolved(stand: Stand) -> Finding:
 
 
 def _cached(stand: Stand) -> Finding:
+    if stand.at == "pods":
+        return Finding(CACHED, "False", "Ephemeral", "spec.cache.mode is Ephemeral: each pod fetches for itself")
     if stand.done:
         size = quantity.format_bytes(stand.done.bytes)
         return Finding(CACHED, "True", "Verified", by_job(f"{size} verified in the cache", stand.job))
-    if stand.at == "pods":
-        return Finding(CACHED, "False", "Ephemeral", "spec.cache.mode is Ephemeral: each pod fetches for itself")
     if stand.at == "cache" and stand.trouble:
         message = by_job(stand.trouble.message, stand.job) if stand.job else stand.trouble.message
         return Finding(CACHED, "False", stand.trouble.reason, message)

@@ -94,10 +94,10 @@ def _resolved(sight: Sight, spec: ModelSpec, known: Known) -> Stand:
     if sight.held:
         return Stand("Pending", at="cache", known=known, trouble=sight.held)
     remark = quantization_trouble(spec, known)
-    if spec.cache.mode == "Ephemeral":
-        return Stand("Ready", at="pods", known=known, trouble=remark)
     fetch = sight.fetch or Fetching()
     match fetch:
+        case Done() if spec.cache.mode == "Ephemeral":
+            return Stand("Ready", at="pods", known=known, done=fetch, trouble=remark)
         case Done() if spec.sha256 not in {None, fetch.sha256}:
             differs = f"spec.sha256: expected {spec.sha256}, found {fetch.sha256}; correct spec.sha256 or spec.source"
             return Stand("Failed", at="cache", known=known, trouble=Trouble("DigestMismatch", differs))

@@ -1,0 +1,229 @@
+"""`llmkube operator`: from flags and environment to a running manager, until SIGTERM or SIGINT.
+
+Only puts parts together: what the operator does is in controllers/, how it runs is in runtime/. A configuration that
+cannot work ends in one line before anything is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from llmkube.api.hardware import Accelerator
+from llmkube.cli.errors import CommandError, one_line
+from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings
+from llmkube.kube.errors import KubeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from llmkube.kube.client import Client
+    from llmkube.kube.config import ClusterConfig
+    from llmkube.runtime.manager import Manager
+    from llmkube.runtime.metrics import Metrics
+
+LEASE = "llmkube-operator"
+
+
+class Listed(click.types.StringParamType):
+    """A repeatable text; its environment variable holds several, apart by commas or spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        """Return the words of an environment variable."""
+        return [word for word in re.split(r"[,\s]+", rv) if word]
+
+
+class Image(Listed):
+    """`ACCELERATOR=REFERENCE`."""
+
+    name = "accelerator=reference"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the pair."""
+        if isinstance(value, tuple):
+            return value
+        accelerator, _, reference = str(value).partition("=")
+        known = get_args(Accelerator)
+        if accelerator not in known or not reference:
+            self.fail(f"expected ACCELERATOR=REFERENCE with one of {', '.join(known)}, found {value!r}", param, ctx)
+        return accelerator, reference
+
+
+@dataclass(frozen=True)
+class Options:
+    """How this process runs, apart from what it renders."""
+
+    kubeconfig: Path | None
+    context: str | None
+    health_host: str | None
+    health_port: int | None
+    leader_elect: bool
+    leader_election_namespace: str | None
+
+
+@click.command(context_settings={"auto_envvar_prefix": "LLMKUBE", "show_default": True})
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Kubeconfig file; by default $KUBECONFIG, ~/.kube/config, then the pod's service account.",
+)
+@click.option("--context", help="Context of the kubeconfig.")
+@click.option(
+    "--namespace",
+    "--namespaces",
+    "namespaces",
+    type=Listed(),
+    multiple=True,
+    metavar="NS",
+    help="Namespace to work in; repeatable; all by default.",
+)
+@click.option("--health-host", help="Address of the health server; every address by default.")
+@click.option(
+    "--health-port",
+    type=click.IntRange(-1, 65535),
+    default=8081,
+    help="Port of /healthz, /readyz and /metrics; 0 takes a free one, -1 serves none.",
+)
+@click.option("--leader-elect/--no-leader-elect", default=True, help="Work only while this process holds the Lease.")
+@click.option("--leader-election-namespace", metavar="NS", help="Namespace of the Lease; by default the context's.")
+@click.option("--fetcher-image", default=FETCHER_IMAGE, help="Image that has `llmkube fetch`.")
+@click.option(
+    "--image",
+    "images",
+    type=Image(),
+    multiple=True,
+    help="Image of llama-server for an accelerator; repeatable; the others keep theirs.",
+)
+@click.option("--cluster-domain", default="cluster.local", help="DNS domain of the cluster; empty where it has none.")
+@click.option(
+    "--source-allow",
+    type=Listed(),
+    multiple=True,
+    metavar="HOST|CIDR",
+    help="Non-public host or network that models may come from; repeatable.",
+)
+@click.option(
+    "--source-root",
+    "source_roots",
+    type=Listed(),
+    multiple=True,
+    metavar="DIR",
+    help="Directory that file:// models may be in; repeatable.",
+)
+@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+def operator(
+    *,
+    log_format: str,
+    log_level: str,
+    images: tuple[tuple[Accelerator, str], ...],
+    health_port: int,
+    **given: Any,
+) -> None:
+    """Run the operator: make Models and InferenceServices what they say, until SIGTERM.
+
+    Each option can come from the environment, as LLMKUBE_ and its name: LLMKUBE_HEALTH_PORT, LLMKUBE_SOURCE_ALLOW.
+    """
+    from llmkube.runtime import logging
+
+    logging.configure(style="console" if log_format == "console" else "json", level=log_level)
+    rendered = {name: given.pop(name) for name in OperatorSettings.model_fields if name in given}
+    settings = OperatorSettings(image_map=dict(images), **rendered)
+    options = Options(health_port=None if health_port < 0 else health_port, **given)
+    with one_line(), expected():
+        asyncio.run(run(options, settings))
+
+
+async def run(options: Options, settings: OperatorSettings) -> None:
+    """Run until a signal; raises what `expected` knows when it cannot go on."""
+    from llmkube.kube import config
+    from llmkube.kube.client import Client
+    from llmkube.kube.transport import Transport
+    from llmkube.runtime.metrics import Metrics
+    from llmkube.runtime.signals import stopping
+
+    cluster, metrics = await config.load(options.kubeconfig, options.context), Metrics()
+    async with Transport(cluster, observer=Requests(metrics)) as transport:
+        manager = build(Client(transport), cluster, options, settings, metrics=metrics)
+        with stopping(manager.stop):
+            await manager.run()
+
+
+def build(
+    client: Client, cluster: ClusterConfig, options: Options, settings: OperatorSettings, *, metrics: Metrics
+) -> Manager:
+    """Put the manager together; nothing runs yet."""
+    from llmkube.controllers.setup import controllers
+    from llmkube.kube.lease import RENEW_DEADLINE, LeaderElector
+    from llmkube.runtime.clock import SystemClock
+    from llmkube.runtime.manager import Manager
+    from llmkube.runtime.watchdog import Watchdog
+
+    clock = SystemClock()
+    wiring = controllers(client, settings, clock)
+    namespace = options.leader_election_namespace or cluster.namespace
+    elector = LeaderElector(client, namespace=namespace, name=LEASE, identity=identity(), clock=clock)
+    return Manager(
+        informers=wiring.informers,
+        controllers=wiring.controllers,
+        background=wiring.background,
+        health_port=options.health_port,
+        health_host=options.health_host,
+        elector=elector if options.leader_elect else None,
+        watchdog=Watchdog(RENEW_DEADLINE),
+        metrics=metrics,
+    )
+
+
+def identity() -> str:
+    """Return who this process is in the Lease: no two are alike, also on one host."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Counts what the transport asks of the API server."""
+
+    metrics: Metrics
+
+    def request(self, *, method: str, code: str, seconds: float) -> None:
+        """Count one request."""
+        self.metrics.requests.labels(code, method).inc()
+        self.metrics.request_seconds.labels(method).observe(seconds)
+
+
+@contextmanager
+def expected() -> Iterator[None]:
+    """Turn the failures that a running operator must expect into one line; a bug keeps its traceback."""
+    from llmkube.kube.lease import LeaseLostError
+    from llmkube.runtime.health import PortTakenError
+    from llmkube.runtime.manager import SyncTimeoutError
+    from llmkube.runtime.tasks import EndedError
+
+    known = (KubeError, LeaseLostError, SyncTimeoutError, PortTakenError, EndedError)
+    try:
+        yield
+    except known as error:
+        raise CommandError(str(error)) from error
+    except BaseExceptionGroup as group:
+        _, others = group.split(known)
+        if others is not None:
+            raise
+        raise CommandError("; ".join(dict.fromkeys(str(each) for each in leaves(group)))) from group
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield what a task group's failure is made of."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from leaves(each)
+    else:
+        yield error

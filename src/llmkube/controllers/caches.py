@@ -18,7 +18,7 @@ from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube.informer import Informer
-from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, key_of
+from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -85,6 +85,11 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, label_selector=MADE_BY_US),
         services=Informer(client, SERVICE, namespaces=namespaces, label_selector=MADE_BY_US),
     )
+
+
+def with_kind(obj: objects.CustomResource, kind: Kind[objects.CustomResource]) -> objects.CustomResource:
+    """Return the object as it says itself what it is: the items of a list do not."""
+    return msgspec.structs.replace(obj, api_version=kind.api_version, kind=kind.kind)
 
 
 def _by_label(obj: objects.Object) -> Iterable[str]:

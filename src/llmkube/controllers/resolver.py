@@ -21,6 +21,7 @@ from llmkube.desired.conditions import one_line, reason_of
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import Known, Resolution, Unresolved
 from llmkube.gguf.errors import GGUFError
+from llmkube.kube.errors import KubeError
 from llmkube.models.errors import SourceError
 from llmkube.runtime.outcome import Failed, Panicked, Result, Terminal, TimedOut, attempt
 from llmkube.runtime.queue import Backoff
@@ -139,6 +140,8 @@ def _unresolved(key: Key, error: BaseException) -> Unresolved:
             return _because(error.reason, error.message, permanent=not error.retryable)
         case GGUFError():
             return _because(error.reason, error.message, permanent=True)
+        case KubeError():
+            return _because("ClusterError", str(error), permanent=False)
         case OSError():
             return _because("SourceUnreachable", str(error), permanent=False)
     log.error("a source could not be looked at by a bug", model=str(key), exc_info=error)

@@ -1,0 +1,84 @@
+"""What is published of a model that was looked at: from the reader's facts to the API's fields, within their bounds.
+
+Pure. A header is written by a stranger: what the API cannot hold is left out, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from llmkube.api.model import GGUFFacts, ModelMemory
+from llmkube.desired.conditions import one_line
+from llmkube.desired.resolution import Known
+from llmkube.gguf.memory import estimate
+
+if TYPE_CHECKING:
+    from llmkube.gguf.facts import ModelFacts
+    from llmkube.gguf.resolve import Resolved
+
+CONTEXT = 8192
+"""Tokens over which the KV cache's size per token is taken."""
+_LARGEST, _LARGEST_COUNT = 2**63 - 1, 2**31 - 1
+_WORD, _LINE = 128, 1024
+
+
+def known(found: Resolved) -> Known:
+    """Return what a source was found to have."""
+    return Known(
+        size_bytes=_size(found.size_bytes),
+        etag=_text(found.etag, _LINE),
+        revision=_text(found.revision, _LINE),
+        sha256=found.sha256,
+        facts=published(found.facts) if found.facts else None,
+        memory=memory(found.facts) if found.facts else None,
+    )
+
+
+def published(facts: ModelFacts) -> GGUFFacts:
+    """Return the header's facts as the API has them."""
+    return GGUFFacts(
+        architecture=_text(facts.architecture, _WORD),
+        name=_text(facts.name, _LINE),
+        parameters=_size(facts.parameters),
+        quantization=_text(facts.quantization, _WORD),
+        context_length=_size(facts.context_length),
+        block_count=_size(facts.block_count),
+        embedding_length=_size(facts.embedding_length),
+        head_count=_most(facts.head_count),
+        head_count_kv=_most(facts.head_count_kv),
+        vocabulary_size=_size(facts.vocabulary_size),
+        experts=_count(facts.experts),
+        experts_used=_count(facts.experts_used),
+        license=_text(facts.license, _LINE),
+        chat_template=facts.chat_template,
+        split_count=_count(facts.split_count),
+    )
+
+
+def memory(facts: ModelFacts) -> ModelMemory:
+    """Return what the model needs: the KV cache for each token at f16, the rest at the engine's defaults."""
+    context = min(CONTEXT, facts.context_length or CONTEXT) or CONTEXT
+    planned = estimate(facts, context=context, parallel=1, cache_type_k="f16", cache_type_v="f16")
+    return ModelMemory(
+        weights=_size(planned.weights) or 0,
+        kv_cache_per_token=_size(-(-planned.kv // context)) or 0,
+        compute_estimate=_size(planned.compute) or 0,
+    )
+
+
+def _text(value: str | None, limit: int) -> str | None:
+    return one_line(value)[:limit] or None if value else None
+
+
+def _size(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value <= _LARGEST else None
+
+
+def _count(value: int | None) -> int | None:
+    return value if value is not None and 0 <= value <= _LARGEST_COUNT else None
+
+
+def _most(value: Any) -> int | None:
+    """The most of any layer, where the header has one for each."""
+    return _size(max(value, default=None) if isinstance(value, Iterable) else value)

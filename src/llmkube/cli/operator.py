@@ -130,7 +130,8 @@ def operator(
 ) -> None:
     """Run the operator: make Models and InferenceServices what they say, until SIGTERM.
 
-    Each option can come from the environment, as LLMKUBE_ and its name: LLMKUBE_HEALTH_PORT, LLMKUBE_SOURCE_ALLOW.
+    Each option can come from the environment, as LLMKUBE_ and its name, e.g. LLMKUBE_HEALTH_PORT. Those that can be
+    repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_SOURCE_ALLOW and LLMKUBE_SOURCE_ROOTS, apart by commas.
     """
     from llmkube.runtime import logging
 

@@ -135,12 +135,20 @@ def copied(cache: Cache, path: Path, *, expected: str, source: str, moved: Moved
         cache.check_space(size)
         partial = Partial(cache.partial(key_of(path, size)), source=source)
         partial.restart()
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                partial.write(chunk)
-                moved(partial.length, size)
+        _copy(path, partial, lambda: moved(partial.length, size))
     except FileNotFoundError:
         raise SourceError("NotFound", f"{source}: expected a file, found nothing at {path}") from None
     except OSError as error:
         raise storage_error(cache.root, error) from None
     return verified(cache, partial, expected, source)
+
+
+def _copy(path: Path, partial: Partial, moved: Callable[[], None]) -> None:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                partial.write(chunk)
+                moved()
+    except SourceError:
+        partial.discard()
+        raise

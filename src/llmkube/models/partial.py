@@ -78,9 +78,7 @@ class Partial:
     def _check_magic(self, chunk: bytes) -> None:
         if self.length or chunk.startswith(MAGIC):
             return
-        message = (
-            f"{self._source}: expected a GGUF file, found {described(chunk)}; check that the address is of the file"
-        )
+        message = f"{self._source}: expected a GGUF file, found {described(chunk)}; give the address of the file"
         raise SourceError("NotGGUF", message)
 
     def sync(self) -> None:

@@ -29,7 +29,7 @@ def merged(value: Object, patch: Object, shape: Shape) -> Object:
         return {}
     if directive == "replace":
         return merged({}, fields, shape)
-    if directive not in {None, "merge"}:
+    if directive is not None and directive != "merge":
         raise _unknown_directive(directive)
     base = _retained(value, fields, patch.get(RETAIN))
     names = dict.fromkeys([*base, *fields, *(_list_named(name) for name in patch if _is_about_a_list(name))])

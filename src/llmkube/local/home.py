@@ -49,7 +49,7 @@ class Home:
         return self.local / "token"
 
     @property
-    def address(self) -> Path:
+    def port(self) -> Path:
         """The port that the API server had, so that it has it again and the kubeconfig stays valid."""
         return self.local / "port"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import signal
 import subprocess
 import time
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import signal
     from collections.abc import Iterator
 
 PRIVATE = 0o600
@@ -58,7 +58,7 @@ class Process:
         """Whether it is still there; a zombie is not."""
         return bool(self.began) and began(self.pid) == self.began
 
-    def signal(self, number: signal.Signals) -> bool:
+    def send(self, number: signal.Signals) -> bool:
         """Send a signal; whether there was somebody to get it."""
         if not self.is_running():
             return False

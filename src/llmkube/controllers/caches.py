@@ -1,6 +1,7 @@
 """What the operator keeps in memory of the cluster, and the indexes by which one object leads to another.
 
-Reconcilers read nothing else. All but claims is narrowed to what the operator made: a claim may be somebody's own.
+Reconcilers read nothing else. Jobs and pods are narrowed to what the operator made; claims may be somebody's own, and a
+Deployment or a Service that is somebody's own must be seen, to be left alone.
 """
 
 from __future__ import annotations
@@ -82,8 +83,8 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         claims=Informer(client, PVC, namespaces=namespaces),
         jobs=Informer(client, JOB, namespaces=namespaces, label_selector=MADE_BY_US),
         pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes={"service": _by_service}),
-        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, label_selector=MADE_BY_US),
-        services=Informer(client, SERVICE, namespaces=namespaces, label_selector=MADE_BY_US),
+        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces),
+        services=Informer(client, SERVICE, namespaces=namespaces),
     )
 
 

@@ -1,0 +1,140 @@
+"""Reconciles an InferenceService: a Service at once, a Deployment once the Model's bytes are verified, and a status.
+
+Each pass reads stores only, and writes what differs. While a Model is not ready (it is fetched anew, or has failed) the
+Deployment that there is stays as it is: what serves must never be taken away by what does not yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.api.inference_status import InferenceServiceStatus
+from llmkube.api.model import ModelSpec, ModelStatus
+from llmkube.controllers.caches import with_kind
+from llmkube.desired.deployment import deployment, deployment_name
+from llmkube.desired.endpoint import endpoint
+from llmkube.desired.inference_plan import is_lasting, model_trouble, plan, refused, remark, taken
+from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.labels import selector_text
+from llmkube.desired.pod_trouble import Trouble
+from llmkube.desired.reading import spec_of, status_of
+from llmkube.desired.resources import gpus
+from llmkube.desired.service import service, service_name
+from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, SERVICE, Key
+from llmkube.runtime.outcome import Result
+
+if TYPE_CHECKING:
+    from llmkube.controllers.caches import Caches
+    from llmkube.desired.settings import OperatorSettings
+    from llmkube.kube.apply import Applier
+    from llmkube.kube.events import EventRecorder, EventType
+    from llmkube.kube.objects import CustomResource, Opaque
+    from llmkube.runtime.clock import Clock
+
+
+class _ServiceSpec(msgspec.Struct, rename="camel"):
+    cluster_ip: str = msgspec.field(name="clusterIP", default="")
+
+
+@dataclass(frozen=True, slots=True)
+class InferenceReconciler:
+    """`reconcile(key)` is what a controller calls."""
+
+    caches: Caches
+    applier: Applier
+    events: EventRecorder
+    settings: OperatorSettings
+    clock: Clock
+
+    async def reconcile(self, key: Key) -> Result:
+        """Bring one InferenceService a step further."""
+        live = self.caches.inference_services.store.get(key)
+        if live is None or live.metadata.deletion_timestamp is not None:
+            return Result()  # what it owns is collected by the owner references
+        caches = self.caches
+        if self.applier.behind(key, (caches.inference_services, caches.deployments, caches.services)):
+            return Result(requeue=True)
+        isvc = with_kind(live, INFERENCE_SERVICE)
+        sight = await self._advance(isvc, self._seen(key, isvc))
+        status = observe(sight, now=self.clock.now())
+        if await self.applier.apply_status(INFERENCE_SERVICE, key, status.manifest(), isvc):
+            self._announce(isvc, sight.previous, status)
+        return Result()
+
+    def _seen(self, key: Key, isvc: CustomResource) -> Sight:
+        """What is there, whatever is wanted; what was decided stands until something else is."""
+        previous = status_of(isvc, InferenceServiceStatus)
+        return Sight(
+            generation=isvc.metadata.generation,
+            previous=previous,
+            endpoint=previous.endpoint,
+            plan=previous.plan,
+            deployment=self.caches.deployments.store.get(Key(key.namespace, deployment_name(key.name))),
+            pods=self.caches.pods_of_service(key),
+            selector=selector_text(key.name, "inference"),
+        )
+
+    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight:
+        spec = spec_of(isvc, InferenceServiceSpec)
+        if isinstance(spec, Trouble):
+            return replace(sight, refused=spec)
+        sight = replace(sight, replicas=spec.replicas, refused=refused(spec) or self._taken(isvc, sight))
+        if taken("Deployment", sight.deployment, isvc):
+            sight = replace(sight, deployment=None)
+        if sight.refused:
+            return sight
+        sight = replace(sight, endpoint=await self._serve(isvc, spec))
+        return await self._run(isvc, spec, sight)
+
+    async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> str | None:
+        """Apply the Service; return the URL, which may wait for the Service's address."""
+        live = self._service(isvc)
+        await self.applier.apply(SERVICE, service(isvc, spec), live)
+        return endpoint(isvc, spec, settings=self.settings, cluster_ip=_cluster_ip(live))
+
+    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
+        """Apply the Deployment, when the Model can be served."""
+        found = self.caches.models.store.get(Key(isvc.metadata.namespace, spec.model_ref))
+        status = status_of(found, ModelStatus) if found else ModelStatus()
+        model_spec = spec_of(found, ModelSpec) if found else None
+        waiting = model_trouble(spec.model_ref, found, status)
+        if isinstance(model_spec, Trouble):
+            waiting = waiting or model_spec
+        if waiting or found is None or not isinstance(model_spec, ModelSpec):
+            return replace(sight, waiting=waiting, model_failed=is_lasting(waiting))
+        model = with_kind(found, MODEL)
+        wanted = deployment(isvc, spec, model=model, model_spec=model_spec, model_status=status, settings=self.settings)
+        await self.applier.apply(DEPLOYMENT, wanted, sight.deployment)
+        return replace(
+            sight,
+            gpus=gpus(spec, model_spec),
+            plan=plan(spec, model_spec, status),
+            remark=remark(spec, model_spec, status),
+        )
+
+    def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:
+        return taken("Deployment", sight.deployment, isvc) or taken("Service", self._service(isvc), isvc)
+
+    def _service(self, isvc: CustomResource) -> Opaque | None:
+        return self.caches.services.store.get(Key(isvc.metadata.namespace, service_name(isvc.metadata.name)))
+
+    def _announce(self, isvc: CustomResource, before: InferenceServiceStatus, status: InferenceServiceStatus) -> None:
+        if status.phase == before.phase or status.phase not in {"Ready", "Failed"}:
+            return
+        told = "Available" if status.phase == "Ready" else "Degraded"
+        condition = next(each for each in status.conditions if each.type == told)
+        kind: EventType = "Normal" if status.phase == "Ready" else "Warning"
+        self.events.event(isvc, type=kind, reason=condition.reason, note=condition.message, action="Serve")
+
+
+def _cluster_ip(live: Opaque | None) -> str:
+    if live is None:
+        return ""
+    try:
+        return msgspec.json.decode(live.spec, type=_ServiceSpec).cluster_ip
+    except msgspec.MsgspecError:
+        return ""

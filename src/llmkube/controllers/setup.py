@@ -1,0 +1,102 @@
+"""Puts the controllers together: which informers there are, what enqueues what, and what runs in the background.
+
+    controllers(client, settings, clock) -> Wiring(informers, controllers, background)
+
+Nothing runs yet, and nothing is asked of the cluster: a Manager runs what is returned. It must be called once per
+process, before the informers run.
+"""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmkube.controllers.caches import Caches, caches
+from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.model import ModelReconciler
+from llmkube.controllers.model_fetch import ModelFetch
+from llmkube.controllers.model_source import SourceReader
+from llmkube.controllers.progress import ProgressReader
+from llmkube.controllers.resolver import Resolver
+from llmkube.kube.apply import Applier
+from llmkube.kube.events import EventRecorder
+from llmkube.kube.kinds import INFERENCE_SERVICE, MODEL, Key
+from llmkube.runtime.controller import Controller
+from llmkube.runtime.queue import WorkQueue
+from llmkube.runtime.watches import mapped, owned, primary
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from llmkube.desired.settings import OperatorSettings
+    from llmkube.kube.client import Client
+    from llmkube.kube.informer import Informer
+    from llmkube.runtime.clock import Clock
+
+MODEL_MANAGER = "llmkube-model"
+INFERENCE_MANAGER = "llmkube-inference"
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What a Manager runs. `appliers` count the writes, by field manager."""
+
+    informers: tuple[Informer[Any], ...]
+    controllers: tuple[Controller, ...]
+    background: Sequence[Callable[[], Awaitable[None]]]
+    appliers: dict[str, Applier]
+
+
+@dataclass(slots=True)
+class _Target:
+    """The controller that is told of what the background found; it is made after what tells it."""
+
+    controller: Controller | None = None
+
+    def enqueue(self, key: Key) -> None:
+        if self.controller is not None:
+            self.controller.enqueue(key)
+
+
+def controllers(client: Client, settings: OperatorSettings, clock: Clock) -> Wiring:
+    """Return the operator's parts, wired to each other."""
+    known = caches(client, settings.namespaces)
+    events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
+    appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
+    target = _Target()
+    resolver = Resolver(clock=clock, notify=target.enqueue)
+    progress = ProgressReader(client, clock=clock, notify=target.enqueue)
+    models = ModelReconciler(
+        caches=known,
+        applier=appliers[MODEL_MANAGER],
+        resolver=resolver,
+        source=SourceReader(client, settings),
+        progress=progress,
+        fetch=ModelFetch(known, appliers[MODEL_MANAGER], progress, settings),
+        events=events,
+        clock=clock,
+    )
+    services = InferenceReconciler(known, appliers[INFERENCE_MANAGER], events, settings, clock)
+    target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
+    inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
+    _watch_models(target.controller, known)
+    _watch_services(inference, known)
+    background = (events.run, resolver.run, progress.run)
+    return Wiring(known.all(), (target.controller, inference), background, appliers)
+
+
+def _watch_models(controller: Controller, known: Caches) -> None:
+    primary(controller, known.models)
+    owned(controller, known.jobs, MODEL)
+    owned(controller, known.claims, MODEL)
+    mapped(controller, known.claims, known.models_of_claim)
+    mapped(controller, known.pods, known.models_of_pod)
+
+
+def _watch_services(controller: Controller, known: Caches) -> None:
+    primary(controller, known.inference_services)
+    owned(controller, known.deployments, INFERENCE_SERVICE)
+    owned(controller, known.services, INFERENCE_SERVICE)
+    mapped(controller, known.models, known.services_of_model)
+    mapped(controller, known.pods, known.inference_services_of_pod)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver.server import ApiServer
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
+    from pathlib import Path
 
     from llmkube.local.apiserver.proxying import LogReader
     from llmkube.local.apiserver.registry import Registry

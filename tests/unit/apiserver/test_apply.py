@@ -215,6 +215,19 @@ def test_an_empty_map_stays_owned_while_another_fills_it() -> None:
     assert by("a", filled, deployment({"strategy": {}}), now=LATER) == filled
 
 
+def test_a_map_that_is_applied_empty_instead_stays_empty() -> None:
+    made = by("a", None, deployment({"strategy": {"type": "Recreate"}}))
+    assert by("a", made, deployment({"strategy": {}}))["spec"] == {"strategy": {}}
+
+
+def test_a_list_that_loses_its_last_item_stays_with_who_applied_it_empty() -> None:
+    made = by("a", None, deployment(pod_spec()))
+    filled = by("b", made, deployment(pod_spec({"name": "x"})))
+    after = by("b", filled, deployment({}))
+    assert after["spec"] == pod_spec()
+    assert entry(after, "a") == entry(made, "a")
+
+
 def test_a_null_is_not_applied() -> None:
     made = by("a", None, deployment({"replicas": None, "paused": True}, creationTimestamp=None))
     assert made["spec"] == {"paused": True}

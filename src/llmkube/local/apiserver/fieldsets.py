@@ -105,24 +105,17 @@ def _paths(tree: Object, path: Path) -> Iterator[Path]:
             yield from _paths(below, (*path, element))
 
 
-def without(tree: Any, shape: Shape, removed: FieldSet, path: Path = ()) -> Any:
-    """The value without some of its fields; a map or list that becomes empty by it goes too (None)."""
-    if merges_by_field(tree, shape):
-        kept = {name: _kept(below, shape.field(name), removed, (*path, f"f:{name}")) for name, below in tree.items()}
-        left = {name: value for name, value in kept.items() if value is not None}
-        return left if left or not tree or not path else None
-    if merges_by_item(tree, shape):
-        items = [_kept_item(item, shape, removed, path) for item in tree]
-        return [item for item in items if item is not None] or None
-    return tree
+def without(value: Any, shape: Shape, removed: FieldSet, path: Path = ()) -> Any:
+    """The value without some of its fields and items. A map or list that becomes empty stays, unless it is removed."""
+    if merges_by_field(value, shape):
+        kept = {name: below for name, below in value.items() if (*path, f"f:{name}") not in removed}
+        return {name: without(below, shape.field(name), removed, (*path, f"f:{name}")) for name, below in kept.items()}
+    if not merges_by_item(value, shape):
+        return value
+    items = [((*path, item_key(item, shape)), item) for item in value]
+    left = [(element, item) for element, item in items if element not in removed]
+    return [_item_without(item, shape, removed, element) for element, item in left]
 
 
-def _kept(value: Any, shape: Shape, removed: FieldSet, path: Path) -> Any:
-    return None if path in removed else without(value, shape, removed, path)
-
-
-def _kept_item(item: Any, shape: Shape, removed: FieldSet, path: Path) -> Any:
-    element = (*path, item_key(item, shape))
-    if element in removed:
-        return None
-    return without(item, shape.item(), removed, element) if shape.merging == "map" else item
+def _item_without(item: Any, shape: Shape, removed: FieldSet, path: Path) -> Any:
+    return without(item, shape.item(), removed, path) if shape.merging == "map" else item

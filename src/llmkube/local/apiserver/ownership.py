@@ -51,13 +51,17 @@ def difference(old: Object | None, new: Object, shape: Shape) -> Difference:
     was, now = of_object(old or {}, shape), of_object(new, shape)
     inner_was, inner_now = prefixes(was), prefixes(now)
     changed = (path for path, value in now.items() if not _is_kept(path, value, was, inner_was))
-    replaced = (path for path, value in was.items() if path in inner_now and path not in now and value != {})
+    replaced = (path for path, value in was.items() if path in inner_now and path not in now and not _is_empty(value))
     return Difference(frozenset(changed), frozenset(replaced), inner_now | now.keys())
 
 
 def _is_kept(path: Path, value: Any, was: Mapping[Path, Any], inner: FieldSet) -> bool:
-    """The same as before; a map that lost its last field is still that map."""
-    return same_value(was[path], value) if path in was else value == {} and path in inner
+    """The same as before; a map or list that lost the last of its fields or items is still that map or list."""
+    return same_value(was[path], value) if path in was else _is_empty(value) and path in inner
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, dict | list) and not value
 
 
 def prefixes(paths: Iterable[Path]) -> FieldSet:

@@ -126,6 +126,13 @@ def test_two_managers_share_what_they_apply_alike() -> None:
     assert entry(shared, "a")["time"] == NOON
 
 
+def test_taking_a_share_of_a_field_renews_the_time() -> None:
+    both = by("b", by("a", None, deployment({"replicas": 1})), deployment({"paused": True}))
+    after = by("b", both, deployment({"replicas": 1, "paused": True}), now=LATER)
+    assert after["spec"] == both["spec"]
+    assert [entry(after, name)["time"] for name in "ab"] == [NOON, LATER]
+
+
 def test_a_shared_field_cannot_be_changed_by_one_of_its_managers() -> None:
     shared = by("b", by("a", None, deployment({"replicas": 1})), deployment({"replicas": 1}))
     assert refused(shared, deployment({"replicas": 2})).message == (

@@ -215,6 +215,11 @@ def test_items_stand_in_the_order_that_is_set_and_others_keep_their_places() -> 
     assert names(strategic(before, body)) == ["p", "r", "s", "n", "q"]
 
 
+def test_a_new_item_that_the_order_leaves_out_comes_last() -> None:
+    body = {"spec": {"$setElementOrder/containers": [{"name": "q"}, {"name": "p"}], "containers": [{"name": "n"}]}}
+    assert names(strategic(pod({"name": "p"}, {"name": "q"}), body)) == ["q", "p", "n"]
+
+
 def test_an_order_alone_adds_no_list() -> None:
     assert strategic({"spec": {}}, {"spec": {"$setElementOrder/containers": [{"name": "x"}]}}) == {"spec": {}}
 

@@ -40,7 +40,7 @@ def bootstrap(home: Home, environ: Mapping[str, str]) -> list[Object]:
 
 
 def deployment(kubeconfig: Path, environ: Mapping[str, str]) -> Object:
-    """Return the operator's Deployment. One at a time, so it needs no Lease; a new kubeconfig or version replaces it."""
+    """Return the operator's Deployment. One at a time: no Lease. A new kubeconfig or version replaces it."""
     annotations = {
         f"{GROUP}/kubeconfig-sha256": hashlib.sha256(kubeconfig.read_bytes()).hexdigest(),
         f"{GROUP}/version": __version__,
@@ -76,12 +76,12 @@ def container(kubeconfig: Path, environ: Mapping[str, str]) -> Object:
 
 
 def arguments(environ: Mapping[str, str]) -> list[str]:
-    """Return the operator's flags: no Lease, no cluster DNS, a log for people, loopback as a source."""
+    """Return the operator's flags: no Lease, no cluster DNS, a log for people, sources on this machine."""
     flags = ["--no-leader-elect", "--cluster-domain", "", "--log-format", "console"]
     flags += ["--health-host", "0.0.0.0", "--health-port", str(HEALTH_PORT)]  # noqa: S104 - the pod's address
     for network in (*LOOPBACK, *words(environ.get("LLMKUBE_SOURCE_ALLOW", ""))):
         flags += ["--source-allow", network]
-    for root in words(environ.get("LLMKUBE_SOURCE_ROOTS", "")):
+    for root in words(environ.get("LLMKUBE_SOURCE_ROOTS", "")) or words(environ.get("HOME", "")):
         flags += ["--source-root", root]
     return flags
 

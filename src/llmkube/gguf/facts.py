@@ -1,4 +1,4 @@
-"""What a header says about a model, as checked values: a value of a wrong type is an error. Keys: ggml's docs/gguf.md."""
+"""What a header says about a model, as checked values. Keys: ggml's docs/gguf.md. A wrong type is an error."""
 
 from __future__ import annotations
 

@@ -128,9 +128,9 @@ async def operator_trouble(client: Client) -> str:
 def is_available(deployment: dict[str, Any]) -> bool:
     """Whether a Deployment as it is written now has its pods."""
     status = deployment.get("status") or {}
-    is_current = status.get("observedGeneration") == deployment["metadata"].get("generation")
+    is_current: bool = status.get("observedGeneration") == deployment["metadata"].get("generation")
     wanted = deployment["spec"].get("replicas", 1)
-    return is_current and status.get("updatedReplicas") == status.get("availableReplicas") == wanted
+    return is_current and wanted == status.get("updatedReplicas") and wanted == status.get("availableReplicas")
 
 
 def tail(log: Path, began: int) -> str:

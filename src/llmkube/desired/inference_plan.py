@@ -1,4 +1,4 @@
-"""What is decided of an InferenceService before anything is rendered: whether it may be, what it waits for, how it fits.
+"""What is decided of an InferenceService before anything is rendered: may it be, what it waits for, how it fits.
 
 Pure.
 """

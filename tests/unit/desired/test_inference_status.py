@@ -1,0 +1,187 @@
+"""The status of an InferenceService: what it waits for, which pod is in trouble and why, and when it is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from llmkube.api.inference_status import InferenceServiceStatus
+from llmkube.api.model import ModelStatus
+from llmkube.desired.inference_plan import model_trouble, plan, refused, remark, taken
+from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.pod_trouble import Trouble
+from llmkube.kube.objects import CustomResource, Deployment, ObjectMeta, OwnerReference, Pod
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WAITING = Trouble("ModelNotReady", "Model tiny is not ready yet: Downloading")
+Factory = Callable[..., Any]
+
+
+def deployment(*, ready: int = 0, wanted: int = 1, observed: int = 1, conditions: Any = ()) -> Deployment:
+    status = {
+        "observedGeneration": observed,
+        "replicas": wanted,
+        "updatedReplicas": wanted,
+        "readyReplicas": ready,
+        "conditions": list(conditions),
+    }
+    return msgspec.convert({"metadata": {"name": "chat", "generation": 1}, "status": status}, Deployment)
+
+
+def pod(state: dict[str, Any], *, conditions: Any = (), **container: Any) -> Pod:
+    told = [{"name": "llama-server", "state": state, **container}] if state else []
+    status = {"phase": "Pending", "containerStatuses": told, "conditions": list(conditions)}
+    return msgspec.convert({"metadata": {"name": "chat-x"}, "status": status}, Pod)
+
+
+def seen(previous: InferenceServiceStatus | None = None, **fields: Any) -> InferenceServiceStatus:
+    return observe(Sight(1, previous or InferenceServiceStatus(), **fields), now=NOW)
+
+
+def condition(status: InferenceServiceStatus, kind: str) -> tuple[str, str, str]:
+    return next((each.status, each.reason, each.message) for each in status.conditions if each.type == kind)
+
+
+UNSCHEDULABLE = pod(
+    {}, conditions=[{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]
+)
+
+
+def test_a_service_whose_pods_are_all_ready_is_ready() -> None:
+    status = seen(deployment=deployment(ready=1), pods=(pod({"running": {}}),), endpoint="http://chat")
+    assert (status.phase, status.ready_replicas, status.model_ready, status.endpoint) == (
+        "Ready",
+        1,
+        True,
+        "http://chat",
+    )
+    assert condition(status, "Available")[0] == "True"
+    assert condition(status, "Degraded")[0] == "False"
+
+
+def test_a_service_is_not_ready_while_the_deployment_controller_has_not_seen_the_change() -> None:
+    assert seen(deployment=deployment(ready=1, observed=0)).phase == "Creating"
+
+
+def test_a_status_that_says_the_same_later_is_the_same_to_its_times() -> None:
+    first = seen(deployment=deployment(ready=1))
+    read = InferenceServiceStatus.model_validate(first.manifest())
+    again = observe(Sight(1, read, deployment=deployment(ready=1)), now=NOW + timedelta(hours=1))
+    assert again.manifest() == first.manifest()
+
+
+def test_a_transition_is_dated_when_the_status_of_the_condition_flips() -> None:
+    first = seen(deployment=deployment(ready=1))
+    later = NOW + timedelta(hours=1)
+    second = observe(Sight(1, first, deployment=deployment(ready=0)), now=later)
+    moved = {each.type for each in second.conditions if each.last_transition_time == later}
+    assert moved == {"Available", "Progressing"}
+    assert second.last_updated == later
+
+
+def test_a_service_without_a_model_waits_for_it_and_says_what_to_do(resource: Factory) -> None:
+    missing = model_trouble("tiny", None, ModelStatus())
+    status = seen(waiting=missing, model_failed=True)
+    assert (status.phase, status.model_ready) == ("WaitingForModel", False)
+    assert condition(status, "ModelReady")[1] == "ModelNotFound"
+    assert "apply one" in condition(status, "Degraded")[2]
+
+
+def test_waiting_for_a_download_is_no_trouble() -> None:
+    status = seen(waiting=WAITING)
+    assert status.phase == "WaitingForModel"
+    assert condition(status, "Degraded")[0] == "False"
+
+
+def test_a_service_that_serves_an_old_model_while_a_new_one_is_fetched_stays_available() -> None:
+    status = seen(waiting=WAITING, deployment=deployment(ready=1))
+    assert (status.phase, condition(status, "Available")[0]) == ("Progressing", "True")
+    assert condition(status, "ModelReady")[0] == "False"
+
+
+@pytest.mark.parametrize(("gpus", "phase"), [(1, "WaitingForGPU"), (0, "Pending")])
+def test_a_pod_that_fits_no_node_is_named_with_the_schedulers_words(gpus: int, phase: str) -> None:
+    status = seen(deployment=deployment(), pods=(UNSCHEDULABLE,), gpus=gpus)
+    assert status.phase == phase
+    assert condition(status, "Scheduled") == ("False", "Unschedulable", "Pod chat-x: 0/3 nodes")
+
+
+def test_an_engine_that_crashes_is_named_with_its_exit_code_and_last_words() -> None:
+    ended = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "loading\nout of memory"}}
+    crashing = pod({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, lastState=ended)
+    status = seen(deployment=deployment(), pods=(crashing,))
+    found = condition(status, "Degraded")
+    assert (status.phase, found[1]) == ("Progressing", "CrashLoopBackOff")
+    assert found[2] == "Pod chat-x, container llama-server: exit code 137 (OOMKilled): out of memory; it is restarted"
+
+
+def test_an_image_that_cannot_be_pulled_says_so_in_the_kubelets_words() -> None:
+    waiting = pod({"waiting": {"reason": "ErrImagePull", "message": "not found: engine:1"}})
+    status = seen(deployment=deployment(), pods=(waiting,))
+    assert condition(status, "Available")[1:] == (
+        "ErrImagePull",
+        "Pod chat-x, container llama-server: not found: engine:1",
+    )
+
+
+def test_a_roll_out_that_takes_too_long_has_failed() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    status = seen(deployment=deployment(conditions=[late]))
+    assert (status.phase, condition(status, "Degraded")[1]) == ("Failed", "ProgressDeadlineExceeded")
+
+
+def test_pods_that_a_quota_refuses_are_told() -> None:
+    denied = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "exceeded quota"}
+    status = seen(deployment=deployment(conditions=[denied]))
+    assert condition(status, "Degraded") == ("True", "FailedCreate", "Deployment chat: exceeded quota")
+
+
+def test_a_service_of_no_replicas_is_stopped_once_its_pods_are_gone() -> None:
+    assert seen(replicas=0, deployment=deployment(wanted=1)).phase == "Progressing"
+    assert seen(replicas=0, deployment=deployment(wanted=0)).phase == "Stopped"
+    assert seen(replicas=0, waiting=WAITING).phase == "Stopped"
+
+
+def test_a_refused_spec_fails_and_what_serves_is_still_told() -> None:
+    status = seen(refused=Trouble("InvalidSpec", "spec.replicas: no"), deployment=deployment(ready=1))
+    assert (status.phase, status.ready_replicas) == ("Failed", 1)
+    assert condition(status, "Available")[0] == "True"
+    assert condition(status, "Degraded")[1] == "InvalidSpec"
+
+
+def test_a_model_that_is_ready_for_an_older_spec_is_not_served(resource: Factory, model_status: Factory) -> None:
+    model = msgspec.structs.replace(resource(), metadata=ObjectMeta(name="tiny", generation=2))
+    found = model_trouble("tiny", model, model_status(observed_generation=1))
+    assert found is not None
+    assert found.reason == "ModelNotReady"
+    assert model_trouble("tiny", model, model_status(observed_generation=2)) is None
+
+
+def test_a_name_that_is_somebody_elses_is_left_alone(resource: Factory) -> None:
+    isvc: CustomResource = resource("InferenceService", "chat", uid="mine")
+    assert taken("Deployment", deployment(), isvc) is not None
+    owner = OwnerReference(api_version="v1", kind="InferenceService", name="chat", uid="mine", controller=True)
+    own = msgspec.structs.replace(deployment(), metadata=ObjectMeta(name="chat", owner_references=(owner,)))
+    assert taken("Deployment", own, isvc) is None
+
+
+def test_a_context_longer_than_the_model_was_trained_for_is_told_as_clamped(
+    isvc_spec: Factory, model_spec: Factory, model_status: Factory
+) -> None:
+    spec = isvc_spec(contextSize=100000)
+    found = remark(spec, model_spec(), model_status())
+    decided = plan(spec, model_spec(), model_status())
+    assert found is not None
+    assert decided is not None
+    assert (found.reason, decided.context_size, decided.gpu_layers) == ("ContextClamped", 4096, 0)
+
+
+def test_an_argument_that_the_operator_sets_itself_is_refused(isvc_spec: Factory) -> None:
+    found = refused(isvc_spec(extraArgs=["--ctx-size", "1"]))
+    assert found is not None
+    assert "contextSize" in found.message
+    assert refused(isvc_spec()) is None

@@ -17,7 +17,7 @@ from llmkube.cli.errors import CommandError, one_line
 from llmkube.cli.options import timeout_option
 from llmkube.cli.output import output_option
 from llmkube.local.home import Home
-from llmkube.local.process import AlreadyRunningError, is_locked, only_one
+from llmkube.local.process import CannotRunError, is_locked, only_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,7 +155,7 @@ def told() -> Iterator[None]:
     try:
         with one_line():
             yield
-    except AlreadyRunningError as error:
+    except CannotRunError as error:
         raise CommandError(str(error)) from error
     except OSError as error:
         raise CommandError(f"{error.filename or 'local mode'}: {error.strerror or error}") from error

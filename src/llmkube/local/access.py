@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver.server import ApiServer
+from llmkube.local.process import CannotRunError
 
 if TYPE_CHECKING:
     import ssl
@@ -24,8 +25,8 @@ PORTS = range(16443, 16543)
 SHORTEST_TOKEN = 32
 
 
-class PortTakenError(Exception):
-    """The API server cannot listen; the message is one line."""
+class PortTakenError(CannotRunError):
+    """The API server cannot listen where it should."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,12 @@ PRIVATE = 0o600
 TICK = 0.05
 
 
-class AlreadyRunningError(Exception):
-    """Another process holds the lock; the message is one line."""
+class CannotRunError(Exception):
+    """The supervisor cannot run, for a reason that a person can mend; the message is one line."""
+
+
+class AlreadyRunningError(CannotRunError):
+    """Another process holds the lock."""
 
 
 @dataclass(frozen=True, slots=True)

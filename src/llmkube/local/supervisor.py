@@ -78,7 +78,7 @@ async def run(
     Raises AlreadyRunningError, PortTakenError or OSError when it cannot start.
     """
     home.make()
-    with only_one(home.supervisor_lock), told(home), Ending().on_signals() as ending:
+    with only_one(home.supervisor_lock), Ending().on_signals() as ending, told(home):
         registry = Registry(home.database)
         try:
             node = Node(registry, home.local)

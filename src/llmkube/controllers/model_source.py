@@ -34,8 +34,8 @@ class SourceReader:
 
     async def read(self, key: Key, spec: ModelSpec) -> Known:
         """Return what the source has; raise SourceError, GGUFError or KubeError."""
-        if spec.source.startswith("pvc://") or spec.ca_bundle_ref is not None:
-            return Known(size_bytes=None)  # only a pod can look: into a claim, or with certificates that it mounts
+        if spec.ca_bundle_ref is not None:
+            return Known(size_bytes=None)  # only a pod can look, with the certificates that it mounts
         credentials = await self._credentials(key, spec)
         found = await resolve(spec.source, policy=self._policy, credentials=credentials, timeout=TIMEOUT)
         return known(found)

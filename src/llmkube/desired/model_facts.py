@@ -5,20 +5,19 @@ Pure. A header is written by a stranger: what the API cannot hold is left out, n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmkube.api.model import GGUFFacts, ModelMemory
 from llmkube.desired.conditions import one_line
 from llmkube.desired.resolution import Known
-from llmkube.gguf.memory import estimate
+from llmkube.gguf.memory import estimate, kv_bytes_per_token
 
 if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
     from llmkube.gguf.resolve import Resolved
 
 CONTEXT = 8192
-"""Tokens over which the KV cache's size per token is taken."""
+"""Tokens for which the engine's working memory is taken; it hardly grows with them."""
 _LARGEST, _LARGEST_COUNT = 2**63 - 1, 2**31 - 1
 _WORD, _LINE = 128, 1024
 
@@ -45,8 +44,8 @@ def published(facts: ModelFacts) -> GGUFFacts:
         context_length=_size(facts.context_length),
         block_count=_size(facts.block_count),
         embedding_length=_size(facts.embedding_length),
-        head_count=_most(facts.head_count),
-        head_count_kv=_most(facts.head_count_kv),
+        head_count=_size(facts.head_count),
+        head_count_kv=_size(facts.head_count_kv),
         vocabulary_size=_size(facts.vocabulary_size),
         experts=_count(facts.experts),
         experts_used=_count(facts.experts_used),
@@ -57,13 +56,12 @@ def published(facts: ModelFacts) -> GGUFFacts:
 
 
 def memory(facts: ModelFacts) -> ModelMemory:
-    """Return what the model needs: the KV cache for each token at f16, the rest at the engine's defaults."""
-    context = min(CONTEXT, facts.context_length or CONTEXT) or CONTEXT
-    planned = estimate(facts, context=context, parallel=1, cache_type_k="f16", cache_type_v="f16")
+    """Return what the model needs: each token's keys and values at f16, the rest at the engine's defaults."""
+    planned = estimate(facts, context=min(CONTEXT, facts.context_length or CONTEXT))
     return ModelMemory(
         weights=_size(planned.weights) or 0,
-        kv_cache_per_token=_size(-(-planned.kv // context)) or 0,
-        compute_estimate=_size(planned.compute) or 0,
+        kv_cache_per_token=_size(kv_bytes_per_token(facts)) or 0,
+        compute_estimate=_size(planned.compute + planned.output) or 0,
     )
 
 
@@ -77,8 +75,3 @@ def _size(value: int | None) -> int | None:
 
 def _count(value: int | None) -> int | None:
     return value if value is not None and 0 <= value <= _LARGEST_COUNT else None
-
-
-def _most(value: Any) -> int | None:
-    """The most of any layer, where the header has one for each."""
-    return _size(max(value, default=None) if isinstance(value, Iterable) else value)

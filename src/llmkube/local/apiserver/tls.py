@@ -1,6 +1,6 @@
 """The API server's certificates: a CA of this machine's own and a certificate for loopback, kept across restarts.
 
-kubectl sends no token over plain HTTP, therefore TLS. Private keys are files of mode 0600 and leave this folder nowhere.
+kubectl sends no token over plain HTTP, therefore TLS. Private keys are files of mode 0600 and never leave this folder.
 """
 
 from __future__ import annotations

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver.server import ApiServer
+from llmkube.local.apiserver.tls import write_secret
 from llmkube.local.process import CannotRunError
 
 if TYPE_CHECKING:
@@ -45,18 +45,8 @@ def token(file: Path) -> str:
         if len(kept := file.read_text().strip()) >= SHORTEST_TOKEN:
             return kept
     made = secrets.token_urlsafe(32)
-    write_private(file, made)
+    write_secret(file, made.encode())
     return made
-
-
-def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner reads, whole or not at all."""
-    fresh = file.with_name(f"{file.name}.new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-    fresh.replace(file)
 
 
 async def listen(registry: Registry, access: Access, *, remembered: Path, asked: int | None) -> ApiServer:
@@ -69,7 +59,7 @@ async def listen(registry: Registry, access: Access, *, remembered: Path, asked:
     for port in wanted:
         server = await started(registry, access, port)
         if server is not None:
-            write_private(remembered, f"{server.port}\n")
+            write_secret(remembered, f"{server.port}\n".encode())
             return server
     raise PortTakenError(
         f"API server: {access.host}:{asked or before} is taken by another process; stop that one, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
 from llmkube.local.home import Home
 
 
@@ -17,7 +19,7 @@ def test_without_the_variable_the_home_is_the_persons_own() -> None:
     assert Home.find({"LLMKUBE_HOME": ""}) == Home.find({})
 
 
-def test_a_relative_home_is_meant_from_here_and_stays_there(tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_relative_home_is_meant_from_here_and_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Home.find({"LLMKUBE_HOME": "here"}).root == tmp_path / "here"
 

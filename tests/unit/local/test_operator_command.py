@@ -1,0 +1,104 @@
+"""What `llmkube operator` makes of flags and environment, and how it ends when it cannot start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from llmkube.cli import operator as command
+from llmkube.kube.lease import LeaseLostError
+
+if TYPE_CHECKING:
+    from llmkube.desired.settings import OperatorSettings
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[command.Options, OperatorSettings]]:
+    """What the operator was started with, instead of starting it."""
+    seen: list[tuple[command.Options, OperatorSettings]] = []
+
+    async def run(options: command.Options, settings: OperatorSettings) -> None:
+        seen.append((options, settings))
+
+    monkeypatch.setattr(command, "run", run)
+    monkeypatch.setattr("llmkube.runtime.logging.configure", lambda **_: None)
+    return seen
+
+
+def invoke(*arguments: str, **environ: str) -> Result:
+    return CliRunner().invoke(command.operator, list(arguments), env=environ)
+
+
+def test_without_flags_it_leads_by_a_lease_and_serves_health(started: list[Any]) -> None:
+    assert invoke().exit_code == 0
+    ((options, settings),) = started
+    assert (options.leader_elect, options.health_port, settings.cluster_domain) == (True, 8081, "cluster.local")
+    assert settings.namespaces == ()
+
+
+def test_flags_become_settings(started: list[Any]) -> None:
+    done = invoke("--image", "cuda=registry/engine:1", "--namespace", "a", "--namespaces", "b", "--cluster-domain", "")
+    assert done.exit_code == 0, done.output
+    ((_, settings),) = started
+    assert settings.image("cuda") == "registry/engine:1"
+    assert settings.image("cpu").startswith("ghcr.io/")
+    assert (settings.namespaces, settings.cluster_domain) == (("a", "b"), "")
+
+
+def test_the_environment_says_the_same_as_flags_and_flags_win(started: list[Any]) -> None:
+    done = invoke(
+        "--health-port",
+        "9000",
+        LLMKUBE_HEALTH_PORT="9001",
+        LLMKUBE_SOURCE_ALLOW="10.0.0.0/8, nas.lan",
+        LLMKUBE_IMAGES="cpu=one,cuda=two",
+        LLMKUBE_LEADER_ELECT="false",
+    )
+    assert done.exit_code == 0, done.output
+    ((options, settings),) = started
+    assert (options.health_port, options.leader_elect) == (9000, False)
+    assert settings.source_allow == ("10.0.0.0/8", "nas.lan")
+    assert (settings.image("cpu"), settings.image("cuda")) == ("one", "two")
+
+
+def test_a_health_port_below_zero_serves_none(started: list[Any]) -> None:
+    assert invoke("--health-port", "-1").exit_code == 0
+    assert started[0][0].health_port is None
+
+
+@pytest.mark.parametrize("value", ["abacus=x", "cuda", "cuda=", "=x"])
+def test_an_image_for_no_accelerator_is_a_usage_error_that_names_them(started: list[Any], value: str) -> None:
+    done = invoke("--image", value)
+    assert done.exit_code == 2
+    assert "vulkan" in done.output
+    assert started == []
+
+
+def test_a_kubeconfig_that_is_not_there_is_one_line_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmkube.runtime.logging.configure", lambda **_: None)
+    done = invoke("--kubeconfig", "/nowhere/kubeconfig")
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith("error: /nowhere/kubeconfig")
+
+
+def test_a_lost_lease_is_one_line_and_a_bug_beside_it_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = LeaseLostError("lease a/b: not renewed")
+
+    def failing(*errors: Exception) -> Any:
+        async def run(*_: object) -> None:
+            raise ExceptionGroup("", [ExceptionGroup("", errors)])
+
+        return run
+
+    monkeypatch.setattr("llmkube.runtime.logging.configure", lambda **_: None)
+    monkeypatch.setattr(command, "run", failing(lost))
+    assert invoke().output == "error: lease a/b: not renewed\n"
+    monkeypatch.setattr(command, "run", failing(lost, ZeroDivisionError("a bug")))
+    assert isinstance(invoke().exception, ExceptionGroup)
+
+
+def test_two_processes_of_one_host_have_two_identities() -> None:
+    assert command.identity() != command.identity()

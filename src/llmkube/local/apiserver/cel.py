@@ -68,7 +68,8 @@ def _compiled(rule: str) -> Callable[[Object], Any]:
 
     environment = celpy.Environment()
     program = environment.program(environment.compile(rule), functions={"format": _format})
-    return program.evaluate
+    evaluate: Callable[[Object], Any] = program.evaluate
+    return evaluate
 
 
 def _format(text: Any, values: Any) -> Any:

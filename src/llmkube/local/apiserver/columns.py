@@ -1,4 +1,4 @@
-"""The columns of built-in resources, as kubectl has always printed them (kubernetes/pkg/printers/internalversion). Pure."""
+"""The columns of built-in resources, as kubectl prints them (kubernetes/pkg/printers/internalversion). Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _containers(field: str) -> Cell:
 
 def _selector(obj: Object, _: datetime) -> str:
     selector = spec_of(obj).get("selector") or {}
-    labels = selector.get("matchLabels", selector)
+    labels: Object = selector.get("matchLabels") or selector
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()) if isinstance(value, str)) or NONE
 
 

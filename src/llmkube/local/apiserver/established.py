@@ -68,6 +68,6 @@ def _stored_versions(definition: Object) -> list[str]:
 
 def _condition(definition: Object, kind: str, told: tuple[str, ...], now: str) -> Object:
     status, reason, message = told
-    before = next((one for one in status_of(definition).get("conditions") or () if one["type"] == kind), {})
+    before: Object = next((one for one in status_of(definition).get("conditions") or () if one["type"] == kind), {})
     since = before["lastTransitionTime"] if before.get("status") == status else now
     return {"type": kind, "status": status, "lastTransitionTime": since, "reason": reason, "message": message}

@@ -1,4 +1,4 @@
-"""meta.k8s.io/v1 Tables: what `kubectl get` prints. Built-in columns are in columns.py, custom ones in the schema. Pure."""
+"""meta.k8s.io/v1 Tables, which `kubectl get` prints. Built-in columns: columns.py; custom ones: the schema. Pure."""
 
 from __future__ import annotations
 

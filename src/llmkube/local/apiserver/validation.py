@@ -66,7 +66,7 @@ def _has_type(value: Any, schema: Object) -> bool:
         return expected == "boolean"
     if expected == "integer" and isinstance(value, float):
         return value.is_integer()
-    return isinstance(value, TYPES.get(expected, (object,)))
+    return bool(isinstance(value, TYPES.get(expected, (object,))))
 
 
 def _type_name(value: Any) -> str:

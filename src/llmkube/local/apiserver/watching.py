@@ -84,8 +84,8 @@ async def watch(registry: Registry, resource: Resource, query: Query, start: Sta
     try:
         for event in _first(registry, resource, query, start, revision):
             yield event
-        async for event in _live(registry, backlog, _told(resource, query), start):
-            yield event if event else _bookmark(resource, registry.storage.revision)
+        async for change in _live(registry, backlog, _told(resource, query), start):
+            yield change or _bookmark(resource, registry.storage.revision)
     finally:
         unsubscribe()
 

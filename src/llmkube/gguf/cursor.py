@@ -1,4 +1,7 @@
-"""Reading little-endian values off a prefix of a file, in bounds. Pure."""
+"""Reading little-endian values off a prefix of a file, in bounds. Pure.
+
+What is kept is bounded apart from what is read: a byte of a hostile file may cost tens of bytes as a Python object.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ import struct
 from llmkube.gguf.errors import GGUFError, NeedMore
 
 LARGEST_HEADER = 128 * 1024 * 1024
-LONGEST_STRING = 8 * 1024 * 1024
+LONGEST_STRING = 4 * 1024 * 1024
+MOST_KEPT_TEXT = 16 * 1024 * 1024
+MOST_KEPT_ITEMS = 1024 * 1024
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 
@@ -17,14 +22,13 @@ class Cursor:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.at = 0
+        self._kept_text = self._kept_items = 0
 
     def take(self, count: int) -> int:
         """Move on by so many bytes; the place where they begin."""
         start, end = self.at, self.at + count
-        if end > LARGEST_HEADER:
-            raise GGUFError("TooLarge", f"GGUF header: expected at most {LARGEST_HEADER} bytes, found {end} or more")
         if end > len(self.data):
-            raise NeedMore(end)
+            raise needed(end)
         self.at = end
         return start
 
@@ -37,9 +41,15 @@ class Cursor:
         return value
 
     def string(self, what: str, longest: int = LONGEST_STRING) -> str:
-        length = self.bounded(self.u64(), longest, f"bytes of {what}")
+        """A string by its length; bytes that are no UTF-8 are replaced, as the engine takes them too."""
+        length = bounded(self.u64(), longest, f"bytes of {what}")
+        self._kept_text = bounded(self._kept_text + length, MOST_KEPT_TEXT, "bytes of text in all")
         start = self.take(length)
         return self.data[start : start + length].decode(errors="replace")
+
+    def keep(self, items: int) -> None:
+        """Count values that stay in memory; GGUFError when they are too many in all."""
+        self._kept_items = bounded(self._kept_items + items, MOST_KEPT_ITEMS, "values in all")
 
     def skip_strings(self, count: int, what: str) -> None:
         """Move past strings without making them: a tokenizer has hundreds of thousands."""
@@ -47,16 +57,22 @@ class Cursor:
         at = self.at
         for _ in range(count):
             if at + 8 > end:
-                raise NeedMore(at + 8)
+                raise needed(at + 8)
             length = unpack(data, at)[0]
             if length > LONGEST_STRING:
-                self.bounded(length, LONGEST_STRING, f"bytes of {what}")
+                bounded(length, LONGEST_STRING, f"bytes of {what}")
             at += 8 + length
             if at > end:
-                raise NeedMore(at)
+                raise needed(at)
         self.at = at
 
-    def bounded(self, found: int, most: int, what: str) -> int:
-        if found > most:
-            raise GGUFError("TooLarge", f"GGUF header: expected at most {most} {what}, found {found}")
-        return found
+
+def needed(end: int) -> NeedMore:
+    """Return the wish for more bytes; GGUFError when no header is that long."""
+    return NeedMore(bounded(end, LARGEST_HEADER, "bytes"))
+
+
+def bounded(found: int, most: int, what: str) -> int:
+    if found > most:
+        raise GGUFError("TooLarge", f"GGUF header: expected at most {most} {what}, found {found}")
+    return found

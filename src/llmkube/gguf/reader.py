@@ -6,14 +6,15 @@ Layout: ggml's docs/gguf.md.
 
 from __future__ import annotations
 
-import struct
+import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFValueType
-
-from llmkube.gguf.cursor import Cursor
-from llmkube.gguf.errors import GGUFError, NeedMore
+from llmkube.gguf.cursor import LARGEST_HEADER, Cursor, bounded
+from llmkube.gguf.errors import GGUFError, NeedMore, not_gguf
+from llmkube.gguf.tables import tables
+from llmkube.gguf.values import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,34 +23,11 @@ if TYPE_CHECKING:
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 MOST_KEYS = MOST_TENSORS = 65_536
-MOST_ITEMS = 16_777_216
-MOST_KEPT = 1024
-MOST_NESTING = 3
 MOST_DIMENSIONS = 4
-LONGEST_KEY = 65_535
+LONGEST_NAME = 1024
 FIRST_READ = 1024 * 1024
 LARGEST_TENSOR = 1 << 50
-_FORMATS: Mapping[GGUFValueType, struct.Struct] = {
-    GGUFValueType.UINT8: struct.Struct("<B"),
-    GGUFValueType.INT8: struct.Struct("<b"),
-    GGUFValueType.UINT16: struct.Struct("<H"),
-    GGUFValueType.INT16: struct.Struct("<h"),
-    GGUFValueType.UINT32: struct.Struct("<I"),
-    GGUFValueType.INT32: struct.Struct("<i"),
-    GGUFValueType.FLOAT32: struct.Struct("<f"),
-    GGUFValueType.BOOL: struct.Struct("<?"),
-    GGUFValueType.UINT64: struct.Struct("<Q"),
-    GGUFValueType.INT64: struct.Struct("<q"),
-    GGUFValueType.FLOAT64: struct.Struct("<d"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class LongArray:
-    """An array too long to keep: its length is all that a plan needs (a tokenizer's tokens)."""
-
-    length: int
-    item_type: str
+DEFAULT_ALIGNMENT = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +42,7 @@ class TensorInfo:
 
     @property
     def elements(self) -> int:
+        """How many values the tensor has."""
         count = 1
         for one in self.shape:
             count *= one
@@ -83,124 +62,103 @@ class Header:
     @property
     def file_bytes(self) -> int:
         """How large a complete file is at least."""
-        return self.data_offset + self.tensor_bytes if self.tensors else self.data_offset
+        return self.data_offset + self.tensor_bytes
 
 
 def parse(data: bytes) -> Header:
     """The header that the bytes begin with. NeedMore when they end too early, GGUFError when they are none."""
     cursor = Cursor(data)
     version = _version(cursor)
-    tensor_count = cursor.bounded(cursor.u64(), MOST_TENSORS, "tensors")
-    key_count = cursor.bounded(cursor.u64(), MOST_KEYS, "metadata keys")
-    metadata: dict[str, Any] = {}
-    for _ in range(key_count):
-        key = cursor.string("a metadata key", LONGEST_KEY)
-        metadata[key] = _value(cursor, key, _type(cursor, key))
-    tensors = tuple(_tensor(cursor) for _ in range(tensor_count))
-    alignment = _alignment(metadata)
-    offset = -(-cursor.at // alignment) * alignment
+    tensor_count = bounded(cursor.u64(), MOST_TENSORS, "tensors")
+    keys = metadata(cursor, bounded(cursor.u64(), MOST_KEYS, "metadata keys"))
+    alignment = _alignment(keys)
+    tensors = tuple(_tensor(cursor, alignment) for _ in range(tensor_count))
     used = max((one.offset + one.size for one in tensors), default=0)
-    return Header(version, metadata, tensors, offset, used)
+    end = -(-cursor.at // alignment) * alignment if tensors else cursor.at
+    return Header(version, keys, tensors, end, used)
 
 
-def read_file(path: Path) -> Header:
-    """The header of a local file, by a growing prefix. OSError, GGUFError."""
-    size, wanted = path.stat().st_size, FIRST_READ
-    with path.open("rb") as file:
-        data = b""
+def read_file(path: Path, limit: int = LARGEST_HEADER) -> Header:
+    """The header of a local file, by a prefix that grows to `limit` bytes at most. OSError, GGUFError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO must not hold us
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise GGUFError("NotGGUF", f"{path}: expected a regular file, found something else")
+        data, wanted = b"", FIRST_READ
         while True:
-            data += file.read(wanted - len(data))
+            read = file.read(min(wanted, limit) - len(data))
+            data += read
             try:
                 return parse(data)
             except NeedMore as more:
-                if len(data) >= size:
-                    raise truncated(str(path), more.at_least, size) from None
-                wanted = max(more.at_least, 2 * len(data))
+                size = found.st_size if read else len(data)
+                wanted = next_read(str(path), more, found=len(data), size=size, limit=limit)
+            except GGUFError as error:
+                raise GGUFError(error.reason, f"{path}: {error.message}") from None
+
+
+def next_read(what: str, more: NeedMore, *, found: int, size: int | None, limit: int = LARGEST_HEADER) -> int:
+    """How long the next prefix of a file of `size` bytes is (None: unknown); GGUFError when there is no more of it."""
+    if found >= limit:
+        raise GGUFError("TooLarge", f"{what}: expected a header of at most {limit} bytes, found a longer one")
+    if size is not None and found >= size:
+        raise truncated(what, more.at_least, size)
+    return min(max(more.at_least, 2 * found), limit)
 
 
 def truncated(what: str, expected: int, found: int) -> GGUFError:
-    message = f"{what}: expected a header of at least {expected} bytes, found {found}: the file is incomplete"
-    return GGUFError("Truncated", message)
+    """Return the error for a file that is shorter than what its header says, in bytes."""
+    message = f"{what}: expected at least {expected} bytes by its header, found {found}: the file is incomplete"
+    return GGUFError("Truncated", f"{message}, upload or download it again")
 
 
 def _version(cursor: Cursor) -> int:
-    start = cursor.take(4) if len(cursor.data) >= 4 or MAGIC.startswith(cursor.data) else 0
-    if not cursor.data[start : start + 4] == MAGIC:
-        raise GGUFError(
-            "NotGGUF", f"expected a GGUF file, found {described(cursor.data)}; give the address of the file"
-        )
+    start = cursor.data[: len(MAGIC)]
+    if not MAGIC.startswith(start):
+        raise not_gguf(cursor.data)
+    cursor.take(len(MAGIC))
     version = cursor.u32()
     if version in VERSIONS:
         return version
-    swapped = int.from_bytes(version.to_bytes(4, "little"), "big")
-    kind = "a big-endian file" if swapped in VERSIONS else f"version {version}"
-    raise GGUFError("UnsupportedVersion", f"GGUF header: expected version 2 or 3, little-endian, found {kind}")
+    if int.from_bytes(version.to_bytes(4, "little"), "big") in VERSIONS:
+        message = "GGUF header: expected a little-endian file, found a big-endian one; convert it"
+        raise GGUFError("BigEndian", message)
+    message = f"GGUF header: expected version 2 or 3, found {version}; convert the model again"
+    raise GGUFError("UnsupportedVersion", message)
 
 
-def described(data: bytes) -> str:
-    """What the bytes seem to be, for a person."""
-    start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return f"an HTML page ({data[:24]!r})"
-    if start.startswith(b"version https://git-lfs"):
-        return "a Git LFS pointer (the repository's bytes were not fetched)"
-    return f"other bytes ({data[:24]!r})"
-
-
-def _type(cursor: Cursor, key: str) -> GGUFValueType:
-    found = cursor.u32()
-    try:
-        return GGUFValueType(found)
-    except ValueError:
-        raise GGUFError("Malformed", f"GGUF metadata {key[:100]!r}: expected a value type, found {found}") from None
-
-
-def _value(cursor: Cursor, key: str, kind: GGUFValueType, depth: int = 0) -> Any:
-    if kind == GGUFValueType.STRING:
-        return cursor.string(f"metadata {key[:100]!r}")
-    if kind == GGUFValueType.ARRAY:
-        return _array(cursor, key, depth + 1)
-    form = _FORMATS[kind]
-    return form.unpack_from(cursor.data, cursor.take(form.size))[0]
-
-
-def _array(cursor: Cursor, key: str, depth: int) -> Any:
-    if depth > MOST_NESTING:
-        raise GGUFError("TooLarge", f"GGUF metadata {key[:100]!r}: expected arrays {MOST_NESTING} deep at most")
-    kind = _type(cursor, key)
-    count = cursor.bounded(cursor.u64(), MOST_ITEMS, f"items of {key[:100]!r}")
-    if count <= MOST_KEPT:
-        return [_value(cursor, key, kind, depth) for _ in range(count)]
-    if kind == GGUFValueType.STRING:
-        cursor.skip_strings(count, f"metadata {key[:100]!r}")
-    elif kind == GGUFValueType.ARRAY:
-        raise GGUFError("TooLarge", f"GGUF metadata {key[:100]!r}: expected at most {MOST_KEPT} nested arrays")
-    else:
-        cursor.take(count * _FORMATS[kind].size)
-    return LongArray(count, kind.name)
-
-
-def _tensor(cursor: Cursor) -> TensorInfo:
-    name = cursor.string("a tensor's name", LONGEST_KEY)
-    dimensions = cursor.bounded(cursor.u32(), MOST_DIMENSIONS, f"dimensions of tensor {name[:100]!r}")
+def _tensor(cursor: Cursor, alignment: int) -> TensorInfo:
+    name = cursor.string("a tensor's name", LONGEST_NAME)
+    dimensions = bounded(cursor.u32(), MOST_DIMENSIONS, f"dimensions of tensor {name[:100]!r}")
     shape = tuple(cursor.u64() for _ in range(dimensions))
-    kind = cursor.u32()
-    offset = cursor.bounded(cursor.u64(), LARGEST_TENSOR, f"bytes before tensor {name[:100]!r}")
-    try:
-        quantization = GGMLQuantizationType(kind)
-    except ValueError:
-        message = f"GGUF tensor {name[:100]!r}: expected a known ggml type, found {kind}"
-        raise GGUFError("Malformed", message) from None
-    block, size = GGML_QUANT_SIZES[quantization]
+    kind, offset = cursor.u32(), cursor.u64()
+    bounded(offset, LARGEST_TENSOR, f"bytes before tensor {name[:100]!r}")
+    if offset % alignment:
+        message = f"GGUF tensor {name[:100]!r}: expected an offset that is a multiple of {alignment}, found {offset}"
+        raise GGUFError("Malformed", message)
+    type_name, size = _layout(name, shape, kind)
+    return TensorInfo(name, shape, type_name, offset, size)
+
+
+def _layout(name: str, shape: tuple[int, ...], kind: int) -> tuple[str, int]:
+    """The name of a tensor's type, and its bytes: rows are whole blocks."""
+    if kind not in tables().layouts:
+        message = f"GGUF tensor {name[:100]!r}: expected a known ggml type, found {kind}; a newer llmkube may know it"
+        raise GGUFError("UnsupportedVersion", message)
+    type_name, block, size = tables().layouts[kind]
+    row = shape[0] if shape else 1
+    if row % block:
+        message = f"GGUF tensor {name[:100]!r}: expected rows of whole blocks of {block} values, found {row} values"
+        raise GGUFError("Malformed", message)
     elements = 1
     for one in shape:
-        elements = cursor.bounded(elements * one, LARGEST_TENSOR, f"elements of tensor {name[:100]!r}")
-    return TensorInfo(name, shape, quantization.name, offset, -(-elements // block) * size)
+        elements = bounded(elements * one, LARGEST_TENSOR, f"elements of tensor {name[:100]!r}")
+    return type_name, elements // block * size
 
 
-def _alignment(metadata: Mapping[str, Any]) -> int:
-    found = metadata.get("general.alignment", 32)
+def _alignment(keys: Mapping[str, Any]) -> int:
+    found = keys.get("general.alignment", DEFAULT_ALIGNMENT)
     if not isinstance(found, int) or isinstance(found, bool) or not 8 <= found <= 65_536 or found & (found - 1):
-        message = f"GGUF metadata 'general.alignment': expected a power of two from 8 to 65536, found {found!r:.40}"
-        raise GGUFError("Malformed", message)
+        message = "GGUF metadata 'general.alignment': expected a power of two from 8 to 65536"
+        raise GGUFError("Malformed", f"{message}, found {repr(found)[:40]}")
     return found

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.gguf.errors import GGUFError, NeedMore
 from llmkube.gguf.facts import ModelFacts, facts
-from llmkube.gguf.reader import FIRST_READ, Header, parse, read_file, truncated
+from llmkube.gguf.reader import FIRST_READ, Header, next_read, parse, read_file, truncated
 from llmkube.models.errors import SourceError
 from llmkube.models.remote import Remote, RemoteFile
 from llmkube.models.session import open_session
@@ -49,91 +49,102 @@ async def resolve(
     credentials: Credentials,
     timeout: float = 60.0,
     hugging_face: str = HUGGING_FACE,
+    ca_bundle: Path | None = None,
 ) -> Resolved:
     """SourceError when the source does not give the file; GGUFError when what it gives is no complete GGUF."""
     parsed = parse_source(source)
     try:
         async with asyncio.timeout(timeout):
-            return await _resolve(parsed, policy, credentials, hugging_face)
+            if parsed.is_remote:
+                async with open_session(policy, ca_bundle=ca_bundle) as session:
+                    return await _remote(Remote(session, policy, credentials, hugging_face), parsed)
+            return await _near(parsed, policy)
     except TimeoutError:
         message = f"{source}: expected the header within {timeout:.0f} s, found none; it is tried again"
         raise SourceError("HostUnreachable", message) from None
 
 
-async def _resolve(source: Source, policy: SourcePolicy, credentials: Credentials, hugging_face: str) -> Resolved:
+async def _remote(remote: Remote, source: Source) -> Resolved:
+    """The first part answers before the others are asked: most errors are the same for all."""
+    return _joined(source, [await _remote_part(remote, part) for part in source.parts()])
+
+
+async def _near(source: Source, policy: SourcePolicy) -> Resolved:
+    """A source that is no download: a file of this machine, or of a claim that only a pod sees."""
     if source.kind == "pvc":
         return Resolved(None, None)
     if source.kind == "file":
         return await asyncio.to_thread(_local, source, policy)
-    if not source.is_remote:
-        message = f"{source.text}: expected http, https, hf, file or pvc, found {source.kind}"
-        raise SourceError("UnsupportedSource", message)
-    async with open_session(policy) as session:
-        parts = await _remote_parts(Remote(session, policy, credentials, hugging_face), source.parts())
-    return _joined(parts)
-
-
-async def _remote_parts(remote: Remote, sources: tuple[Source, ...]) -> list[_Part]:
-    """The first part answers before the others are asked: most errors are the same for all."""
-    return [await _remote_part(remote, source) for source in sources]
+    message = f"{source.text}: expected http, https, hf, file or pvc, found {source.kind}"
+    raise SourceError("UnsupportedSource", message)
 
 
 async def _remote_part(remote: Remote, source: Source) -> _Part:
     file = await remote.probe(source)
-    header = await _header(remote, source, file)
-    if file.size is not None and header.file_bytes > file.size:
-        message = f"{source.text}: expected {header.file_bytes} bytes by its header, found {file.size}"
-        raise GGUFError("Truncated", f"{message}: the file at the source is incomplete")
-    return _Part(file, header)
+    return _complete(source, _Part(file, await _header(remote, source, file)))
 
 
 async def _header(remote: Remote, source: Source, file: RemoteFile) -> Header:
-    """By a prefix that doubles: headers are 1 to 16 MiB."""
+    """By a prefix that doubles: headers are 1 to 16 MiB. Parsed in a thread: tokenizers are long."""
     data, wanted = b"", FIRST_READ
     while True:
-        more = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        data += more
+        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
+        data += read
         try:
-            return parse(data)
-        except NeedMore as need:
-            if not more or (file.size is not None and len(data) >= file.size):
-                raise truncated(source.text, need.at_least, len(data)) from None
-            wanted = max(need.at_least, 2 * len(data))
+            return await asyncio.to_thread(parse, data)
+        except NeedMore as more:
+            wanted = next_read(source.text, more, found=len(data), size=file.size if read else len(data))
         except GGUFError as error:
             raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
 
 
-def _joined(parts: list[_Part]) -> Resolved:
-    """Facts of the first part, with what all parts hold."""
+def _complete(source: Source, part: _Part) -> _Part:
+    """A part whose file holds all the bytes that its header declares."""
+    if part.file.size is not None and part.header.file_bytes > part.file.size:
+        raise truncated(source.text, part.header.file_bytes, part.file.size)
+    return part
+
+
+def _joined(source: Source, parts: list[_Part]) -> Resolved:
+    """Facts by the first part's metadata and the tensors of all parts."""
     first = parts[0]
     sizes = [part.file.size for part in parts]
-    is_split = len(parts) > 1
+    tensors = tuple(tensor for part in parts for tensor in part.header.tensors)
+    found = _named(source, replace(first.header, tensors=tensors))
+    _check_count(source, found, len(parts))
     return Resolved(
-        facts=_whole(facts(first.header), [part.header for part in parts]),
+        facts=found,
         size_bytes=sum(size for size in sizes if size is not None) if None not in sizes else None,
         etag=first.file.etag or None,
-        sha256=None if is_split else first.file.sha256 or None,
+        sha256=first.file.sha256 or None if len(parts) == 1 else None,
         revision=first.file.revision or None,
         files=len(parts),
     )
 
 
-def _whole(first: ModelFacts, headers: list[Header]) -> ModelFacts:
-    tensors = [tensor for header in headers for tensor in header.tensors]
-    parameters, weights = sum(one.elements for one in tensors), sum(one.size for one in tensors)
-    return replace(first, parameters=parameters, weights_bytes=weights)
+def _named(source: Source, header: Header) -> ModelFacts:
+    try:
+        return facts(header)
+    except GGUFError as error:
+        raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
+
+
+def _check_count(source: Source, found: ModelFacts, files: int) -> None:
+    """The engine finds the parts of a split model by their names: another name, and they are missing."""
+    stated = found.split_count or 1
+    if stated != files:
+        message = f"{source.text}: expected a name for {stated} files, as its header says, found one for {files}"
+        raise GGUFError("Malformed", f"{message}; name the first part, NAME-00001-of-{stated:05d}.gguf")
 
 
 def _local(source: Source, policy: SourcePolicy) -> Resolved:
-    parts = []
-    for part in source.parts():
-        path = policy.check_file(Path(part.path))
-        try:
-            file, header = RemoteFile(part.text, path.stat().st_size), read_file(path)
-        except OSError as error:
-            message = f"{part.text}: expected a file that can be read, found {error.strerror}"
-            raise SourceError("NotFound", message) from None
-        if file.size is not None and header.file_bytes > file.size:
-            raise truncated(part.text, header.file_bytes, file.size)
-        parts.append(_Part(file, header))
-    return _joined(parts)
+    return _joined(source, [_local_part(part, policy) for part in source.parts()])
+
+
+def _local_part(part: Source, policy: SourcePolicy) -> _Part:
+    path = policy.check_file(Path(part.path))
+    try:
+        return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
+    except OSError as error:
+        message = f"{part.text}: expected a file that can be read, found {error.strerror}"
+        raise SourceError("NotFound", message) from None

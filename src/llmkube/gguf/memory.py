@@ -85,7 +85,7 @@ def kv_bytes(facts: ModelFacts, *, context: int, parallel: int, types: tuple[str
     return int(sum(count * heads * per_head for count, heads in zip(cells, facts.head_counts_kv, strict=False)))
 
 
-def kv_cache_per_token(facts: ModelFacts) -> int:
+def kv_bytes_per_token(facts: ModelFacts) -> int:
     """Keys and values of one token at f16, in all layers."""
     return int(sum(facts.head_counts_kv) * sum(_widths(facts)) * bytes_of("f16"))
 

@@ -60,10 +60,18 @@ class LocalMode:
         items: list[Object] = self.get(*path)["items"]
         return items
 
+    def delete(self, *path: str) -> None:
+        """Delete one object, or all of a collection."""
+        self._ask("DELETE", *path)
+
     def get(self, *path: str) -> Object:
+        return self._ask("GET", *path)
+
+    def _ask(self, method: str, *path: str) -> Object:
         config = yaml.safe_load(self.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-        return _get_json(f"{cluster['server']}/{'/'.join(path)}", token=user["token"], cluster=cluster)
+        url = f"{cluster['server']}/{'/'.join(path)}"
+        return _json(url, method=method, token=user["token"], cluster=cluster)
 
     def service(self, name: str) -> Object:
         return self.get("apis/inference.llmkube.dev/v1alpha1/namespaces/default/inferenceservices", name)
@@ -87,12 +95,12 @@ class LocalMode:
         return until(lambda: self.service(name), ready)
 
 
-def _get_json(url: str, *, token: str, cluster: Object) -> Object:
+def _json(url: str, *, method: str, token: str, cluster: Object) -> Object:
     data = cluster.get("certificate-authority-data")
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"}, method=method)
     with urllib.request.urlopen(request, context=context, timeout=10) as response:
         found: Object = json.load(response)
     return found

@@ -38,7 +38,7 @@ def test_a_document_that_breaks_the_schema_is_refused_with_the_path(local: Local
     broken = model("broken", models.url("smollm2.gguf"))
     broken["spec"]["hardware"] = {"accelerator": "abacus"}
     done = local.llmkube("apply", "-f", "-", stdin=yaml.safe_dump(broken), check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "spec.hardware.accelerator" in done.stderr
     assert "abacus" in done.stderr
 
@@ -94,7 +94,7 @@ def test_a_service_without_its_model_waits_and_starts_when_the_model_comes(
     assert waiting["status"]["phase"] == "WaitingForModel"
     local.apply(model("late", models.url("smollm2.gguf")))
     assert answer(local.until_ready("early")["status"]["endpoint"])
-    local.llmkube("delete", "early", "--yes")
+    local.llmkube("delete", "early")
 
 
 def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServer) -> None:

@@ -43,7 +43,7 @@ def restart_operator(local: LocalMode) -> None:
     """Delete the operator's pod and wait until another one is ready."""
     path = "api/v1/namespaces/llmkube-system/pods"
     before = {pod["metadata"]["uid"] for pod in local.list(path)}
-    local.llmkube("delete", "pod", "--all", "-n", "llmkube-system", "--yes", check=False)
+    local.delete(path)
 
     def replaced(pods: list[Object]) -> bool:
         return any(
@@ -125,7 +125,7 @@ def test_another_source_serves_the_old_bytes_until_the_new_are_verified_and_then
 ) -> None:
     before = local.model("smollm2")["status"]["sha256"]
     local.apply(model("smollm2", models.url("other.gguf")))
-    changed = until(lambda: local.model("smollm2"), lambda found: found["status"].get("sha256") != before)
+    changed = until(lambda: local.model("smollm2"), lambda found: found["status"].get("sha256") not in {None, before})
     digest = changed["status"]["sha256"]
 
     def serves(pods: list[Object]) -> bool:
@@ -147,10 +147,12 @@ def test_chat_talks_to_the_service(local: LocalMode) -> None:
     assert local.llmkube("chat", "smollm2", "Say hello.", "--max-tokens", "12").stdout.strip()
 
 
-def test_a_deleted_service_and_model_leave_nothing_behind(local: LocalMode) -> None:
-    local.llmkube("delete", "second", "--yes")
-    until(lambda: local.pods("second"), lambda pods: pods == [])
-    selector = "labelSelector=app.kubernetes.io/instance=second"
+def test_a_deleted_service_and_model_leave_nothing_behind(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("brief", models.url("other.gguf")), service("brief", "brief"))
+    local.until_ready("brief")
+    local.llmkube("delete", "brief")
+    until(lambda: local.pods("brief"), lambda pods: pods == [])
+    selector = "labelSelector=app.kubernetes.io/instance=brief"
     for path in (
         "apis/apps/v1/deployments",
         "api/v1/services",

@@ -12,7 +12,7 @@ from llmkube.gguf.errors import GGUFError, NeedMore
 LARGEST_HEADER = 128 * 1024 * 1024
 LONGEST_STRING = 4 * 1024 * 1024
 MOST_KEPT_TEXT = 16 * 1024 * 1024
-MOST_KEPT_ITEMS = 1024 * 1024
+MOST_KEPT_ITEMS = 128 * 1024
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 

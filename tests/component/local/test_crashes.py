@@ -30,13 +30,14 @@ def processes(local: LocalMode, *words: str) -> list[int]:
     return found
 
 
+def programs(local: LocalMode, *words: str) -> list[int]:
+    """Return the programs that containers run, without the shims whose arguments name them too."""
+    found = processes(local, *words)
+    return [pid for pid in found if "shim" not in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
 def engines(local: LocalMode) -> list[int]:
-    """Return the engine processes, without the shims whose arguments name them too."""
-    return [
-        pid
-        for pid in processes(local, "--model", "--ctx-size")
-        if "shim" not in Path(f"/proc/{pid}/cmdline").read_text()
-    ]
+    return programs(local, "--model", "--ctx-size")
 
 
 def supervisor(local: LocalMode) -> int:
@@ -78,13 +79,13 @@ def test_an_engine_that_died_while_the_control_plane_was_away_is_started_once(lo
     os.kill(engine, signal.SIGKILL)
     local.llmkube("local", "up")
     until(lambda: engines(local), lambda found: len(found) == 1 and found != [engine])
-    assert answer(local.until_ready("smollm2")["status"]["endpoint"])
+    until(lambda: answer(local.until_ready("smollm2")["status"]["endpoint"]), bool)
 
 
 def test_a_killed_operator_comes_back_alone(local: LocalMode) -> None:
-    (operator,) = processes(local, "-m llmkube operator")
+    (operator,) = programs(local, "-m llmkube operator")
     os.kill(operator, signal.SIGKILL)
-    until(lambda: processes(local, "-m llmkube operator"), lambda found: len(found) == 1 and found != [operator])
+    until(lambda: programs(local, "-m llmkube operator"), lambda found: len(found) == 1 and found != [operator])
     local.llmkube("scale", "smollm2", "--replicas", "0")
     until(lambda: local.service("smollm2"), lambda found: found["status"]["phase"] == "Stopped")
     local.llmkube("scale", "smollm2", "--replicas", "1")

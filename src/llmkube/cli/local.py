@@ -15,7 +15,7 @@ import click
 
 from llmkube.cli.errors import CommandError, one_line
 from llmkube.cli.options import timeout_option
-from llmkube.cli.output import output_option
+from llmkube.cli.output import aligned, output_option
 from llmkube.local.home import Home
 from llmkube.local.process import CannotRunError, is_locked, only_one
 
@@ -49,10 +49,9 @@ def up(*, port: int | None, foreground: bool, timeout: float) -> None:
             supervise(home, port)
             return
         if is_locked(home.supervisor_lock):
-            click.echo("local mode is already running")
+            go_on(home, port, timeout)
         else:
             start(home, port, timeout)
-            click.echo("local mode is running")
         say_how_to_go_on(home)
 
 
@@ -119,6 +118,20 @@ def start(home: Home, port: int | None, timeout: float) -> None:
     quietly()
     process, began = spawn(home, port)
     asyncio.run(until_up(home, process, began, timeout=timeout))
+    click.echo("local mode is running")
+
+
+def go_on(home: Home, port: int | None, timeout: float) -> None:
+    """Leave what runs as it is, and see that it is of use."""
+    from llmkube.cli.connection import quietly
+    from llmkube.cli.local_start import until_useful
+
+    found = read_port(home.port)
+    if port not in {None, found}:
+        raise CommandError(f"local mode already runs on port {found}: stop it with `llmkube local down` to change that")
+    quietly()
+    asyncio.run(until_useful(home, timeout=timeout))
+    click.echo("local mode is already running")
 
 
 def stop(home: Home, timeout: float) -> None:
@@ -133,20 +146,18 @@ def say_how_to_go_on(home: Home) -> None:
     """Print where things are, and what to type next."""
     from llmkube.cli.local_status import engine_line
 
-    for name, value in (
-        ("kubeconfig", str(home.kubeconfig)),
-        ("engine", engine_line(os.environ)),
-        ("log", str(home.supervisor_log)),
-    ):
-        click.echo(f"  {name:12}{value}")
-    click.echo("next:")
-    for command, what in (
-        ("llmkube apply -f FILE --wait", "apply a Model and an InferenceService"),
-        ("llmkube local status", "see what runs"),
-        (f"export KUBECONFIG={home.kubeconfig}", "use kubectl"),
-        ("llmkube local down", "stop everything"),
-    ):
-        click.echo(f"  {command}   # {what}")
+    here = [
+        ["", "kubeconfig", str(home.kubeconfig)],
+        ["", "engine", engine_line(os.environ)],
+        ["", "log", str(home.supervisor_log)],
+    ]
+    following = [
+        ["", "llmkube apply -f FILE --wait", "apply a Model and an InferenceService"],
+        ["", "llmkube local status", "see what runs"],
+        ["", f"export KUBECONFIG={home.kubeconfig}", "use kubectl"],
+        ["", "llmkube local down", "stop everything"],
+    ]
+    click.echo(f"{aligned(here)}next:\n{aligned(following)}", nl=False)
 
 
 @contextmanager

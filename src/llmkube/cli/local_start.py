@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmkube.cli.errors import CommandError, TimedOutError
-from llmkube.cli.local_bootstrap import NAMESPACE, OPERATOR
+from llmkube.cli.local_bootstrap import LABELS, NAMESPACE, OPERATOR
+from llmkube.cli.output import printable
 from llmkube.local.home import VARIABLE
 from llmkube.local.process import Process
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 TICK = 0.1
 TAIL = 15
+LOG_TIMEOUT = 5.0
+SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items())
 LARGEST_LOG = 10 * 1024 * 1024
 
 
@@ -51,19 +54,37 @@ def spawn(home: Home, port: int | None) -> tuple[subprocess.Popen[bytes], int]:
 
 async def until_up(home: Home, process: subprocess.Popen[bytes], began: int, *, timeout: float) -> None:
     """Wait until a supervisor just spawned serves and its operator works; CommandError tells why it does not."""
-    with saying() as say:
+
+    def check() -> None:
+        _check_alive(home, process, began)
+
+    async with bounded(home, timeout, began) as say:
         say("starting the control plane")
-        try:
+        while not _is_supervisor(home, process):
+            check()
+            await asyncio.sleep(TICK)
+        await until_available(home, say, check)
+
+
+async def until_useful(home: Home, *, timeout: float) -> None:
+    """Wait until what runs already is of use."""
+    async with bounded(home, timeout, home.supervisor_log.stat().st_size) as say:
+        await until_available(home, say, lambda: None)
+
+
+@asynccontextmanager
+async def bounded(home: Home, timeout: float, began: int) -> AsyncIterator[Callable[[str], None]]:
+    """Yield a way to tell of progress; past the limit, TimedOutError with the ends of the logs."""
+    try:
+        with saying() as say:
             async with asyncio.timeout(timeout):
-                while not _is_supervisor(home, process):
-                    _check_alive(home, process, began)
-                    await asyncio.sleep(TICK)
-                await until_available(home, say, lambda: _check_alive(home, process, began))
-        except TimeoutError:
-            raise TimedOutError(
-                f"local mode is not ready after {timeout:.0f} s; it goes on in the background: see "
-                f"`llmkube local status` and {home.supervisor_log}\n{tail(home.supervisor_log, began)}"
-            ) from None
+                yield say
+    except TimeoutError:
+        logs = [tail(home.supervisor_log, began), await operator_log(home)]
+        raise TimedOutError(
+            f"local mode is not of use after {timeout:.0f} s, and goes on in the background: see "
+            + "\n".join([f"`llmkube local status` and {home.supervisor_log}", *filter(None, logs)])
+        ) from None
 
 
 def _is_supervisor(home: Home, process: subprocess.Popen[bytes]) -> bool:
@@ -116,13 +137,42 @@ async def connected(home: Home) -> AsyncIterator[Client]:
 async def operator_trouble(client: Client) -> str:
     """Return why the operator does not work yet; empty when it does."""
     from llmkube.kube.errors import NotFound
-    from llmkube.kube.kinds import DEPLOYMENT, Key
+    from llmkube.kube.kinds import DEPLOYMENT, POD, Key
 
     try:
         found = await client.get_raw(DEPLOYMENT, Key(NAMESPACE, OPERATOR))
     except NotFound:
         return "waiting for the operator's Deployment"
-    return "" if is_available(found) else "starting the operator"
+    if is_available(found):
+        return ""
+    pods = await client.list_raw(POD, NAMESPACE, label_selector=SELECTOR)
+    return next((f"operator: {why}" for pod in pods if (why := container_trouble(pod))), "starting the operator")
+
+
+def container_trouble(pod: dict[str, Any]) -> str:
+    """Return why a pod's container does not run, as the node says it; empty when it does, or has not been tried."""
+    for container in (pod.get("status") or {}).get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        ended = (container.get("lastState") or {}).get("terminated") or {}
+        if waiting.get("reason") not in {None, "ContainerCreating", "PodInitializing"}:
+            code = f", last exit code {ended['exitCode']}" if "exitCode" in ended else ""
+            return f"{waiting['reason']}{code} {waiting.get('message', '')}".strip()
+    return ""
+
+
+async def operator_log(home: Home) -> str:
+    """Return the end of the operator's log; empty where it cannot be had."""
+    from llmkube.kube.errors import KubeError
+    from llmkube.kube.kinds import POD
+
+    lines = []
+    try:
+        async with asyncio.timeout(LOG_TIMEOUT), connected(home) as client:
+            for pod in await client.list(POD, NAMESPACE, label_selector=SELECTOR):
+                lines += (await client.logs(pod.key, tail=TAIL)).splitlines()
+    except (KubeError, OSError, TimeoutError):
+        return ""
+    return "\n".join(f"operator: {printable(line)}" for line in lines[-TAIL:])
 
 
 def is_available(deployment: dict[str, Any]) -> bool:
@@ -141,7 +191,7 @@ def tail(log: Path, began: int) -> str:
             lines = stream.read().decode(errors="replace").splitlines()[-TAIL:]
     except OSError:
         return ""
-    return "\n".join("".join(each for each in line if each.isprintable()) for line in lines)
+    return "\n".join(printable(line) for line in lines)
 
 
 @contextmanager

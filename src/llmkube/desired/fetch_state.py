@@ -52,6 +52,8 @@ def fetch_state(
     words = last_words(ended.message) if ended else None
     if isinstance(words, Done) and ended and ended.exit_code == 0:
         return words
+    if pod is not None and ended is None:
+        return _fetching(pod, words, tick)  # watched apart: the Job may be seen to end before its pod
     if _is(job, "Complete"):
         return remembered(previous, job_name) or Lost()
     if _is(job, "Failed"):

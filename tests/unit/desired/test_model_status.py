@@ -86,6 +86,13 @@ def test_what_a_job_brought_is_remembered_when_its_pod_and_the_job_itself_are_go
     assert observe(see(ready, fetch=state_of(None, previous=ready)), now=NOW).phase == "Ready"
 
 
+@pytest.mark.parametrize("end", ["Complete", "Failed"])
+def test_a_job_that_is_seen_to_end_before_its_pod_is_waited_for_not_lost(see: See, end: str) -> None:
+    running = pod({"running": {}}, phase="Running")
+    status = observe(see(fetch=state_of(job(end), running)), now=NOW)
+    assert status.phase == "Downloading"
+
+
 def test_what_another_job_brought_is_not_remembered_for_this_one(see: See) -> None:
     other = observe(see(job_name="tiny-fetch-00000000", fetch=state_of(job(), ended(0, DONE))), now=NOW)
     assert state_of(job("Complete"), previous=other) == Lost()

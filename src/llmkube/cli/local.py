@@ -125,8 +125,9 @@ def go_on(home: Home, port: int | None, timeout: float) -> None:
     """Leave what runs as it is, and see that it is of use."""
     from llmkube.cli.connection import quietly
     from llmkube.cli.local_start import until_useful
+    from llmkube.local.access import kept_port
 
-    found = read_port(home.port)
+    found = kept_port(home.port)
     if port not in {None, found}:
         raise CommandError(f"local mode already runs on port {found}: stop it with `llmkube local down` to change that")
     quietly()

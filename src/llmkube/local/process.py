@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PRIVATE = 0o600
 TICK = 0.05
+PATIENCE = 0.5
 
 
 class CannotRunError(Exception):
@@ -83,19 +84,17 @@ class Process:
 
 @contextmanager
 def only_one(lock: Path) -> Iterator[None]:
-    """Hold the lock for the length of the block; AlreadyRunningError at once where another process does.
+    """Hold the lock for the length of the block; AlreadyRunningError where another process does.
 
     The kernel lets go of it when this process ends, however it ends; its children do not inherit it.
     """
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not _locks(handle, fcntl.LOCK_EX, patience=PATIENCE):
             raise AlreadyRunningError(
                 f"{lock}: another process runs local mode in this home; stop it with `llmkube local down`, "
                 "or name another home with LLMKUBE_HOME"
-            ) from error
+            )
         yield
     finally:
         os.close(handle)
@@ -103,13 +102,28 @@ def only_one(lock: Path) -> Iterator[None]:
 
 def is_locked(lock: Path) -> bool:
     """Whether some process holds the lock."""
-    if not lock.exists():
+    try:
+        handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     try:
-        with only_one(lock):
-            return False
-    except AlreadyRunningError:
-        return True
+        return not _locks(handle, fcntl.LOCK_SH, patience=0)
+    finally:
+        os.close(handle)
+
+
+def _locks(handle: int, kind: int, *, patience: float) -> bool:
+    """Whether the lock could be had. A moment's patience, because whoever only asks holds it for a moment."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(TICK)
+        else:
+            return True
 
 
 def began(pid: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -73,7 +74,7 @@ def test_a_signal_reaches_the_process_and_its_end_is_waited_for(sleeper: subproc
     assert began(sleeper.pid) == "", "a zombie has ended"
 
 
-def test_a_second_holder_of_the_lock_is_refused_at_once_and_the_first_one_keeps_it(tmp_path: Path) -> None:
+def test_a_second_holder_of_the_lock_is_refused_and_the_first_one_keeps_it(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
     with only_one(lock):
         with pytest.raises(AlreadyRunningError, match="llmkube local down"), only_one(lock):
@@ -92,6 +93,14 @@ def test_a_lock_ends_with_its_holder_also_when_that_is_killed(tmp_path: Path) ->
         holder.kill()
         holder.wait(30)
     assert not is_locked(lock)
+
+
+def test_those_who_only_ask_do_not_see_each_other(tmp_path: Path) -> None:
+    with only_one(tmp_path / "lock"):
+        pass
+    with (tmp_path / "lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        assert not is_locked(tmp_path / "lock")
 
 
 def test_asking_for_a_lock_makes_no_file(tmp_path: Path) -> None:

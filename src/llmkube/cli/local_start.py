@@ -163,13 +163,13 @@ def container_trouble(pod: dict[str, Any]) -> str:
 async def operator_log(home: Home) -> str:
     """Return the end of the operator's log; empty where it cannot be had."""
     from llmkube.kube.errors import KubeError
-    from llmkube.kube.kinds import POD
+    from llmkube.kube.kinds import POD, Key
 
     lines = []
     try:
         async with asyncio.timeout(LOG_TIMEOUT), connected(home) as client:
             for pod in await client.list(POD, NAMESPACE, label_selector=SELECTOR):
-                lines += (await client.logs(pod.key, tail=TAIL)).splitlines()
+                lines += (await client.logs(Key(NAMESPACE, pod.metadata.name), tail=TAIL)).splitlines()
     except (KubeError, OSError, TimeoutError):
         return ""
     return "\n".join(f"operator: {printable(line)}" for line in lines[-TAIL:])

@@ -55,10 +55,10 @@ class LocalMode:
     def apply(self, *documents: Object) -> None:
         self.llmkube("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))
 
-    def list(self, *path: str) -> list[Object]:
+    def items(self, *path: str) -> list[Object]:
         """Return the items at one API path, read with the kubeconfig's own credentials."""
-        items: list[Object] = self.get(*path)["items"]
-        return items
+        found: list[Object] = self.get(*path)["items"]
+        return found
 
     def delete(self, *path: str) -> None:
         """Delete one object, or all of a collection."""
@@ -86,13 +86,11 @@ class LocalMode:
     def until_ready(self, name: str, *, replicas: int = 1) -> Object:
         def ready(service: Object) -> bool:
             status = service.get("status", {})
-            return (
-                status.get("phase") == "Ready"
-                and status.get("readyReplicas") == replicas
-                and status.get("observedGeneration") == service["metadata"]["generation"]
-            )
+            told = [status.get(name) for name in ("phase", "readyReplicas", "observedGeneration")]
+            return told == ["Ready", replicas, service["metadata"]["generation"]]
 
-        return until(lambda: self.service(name), ready)
+        found: Object = until(lambda: self.service(name), ready)
+        return found
 
 
 def _json(url: str, *, method: str, token: str, cluster: Object) -> Object:

@@ -62,7 +62,7 @@ def test_a_truncated_file_is_refused_before_it_is_downloaded(local: LocalMode, m
     local.apply(model("cut", models.url("cut.gguf")))
     found = failed(local, "cut", "Truncated")
     assert found["status"]["phase"] == "Failed"
-    assert local.list("apis/batch/v1/namespaces/default/jobs?labelSelector=app.kubernetes.io/instance=cut") == []
+    assert local.items("apis/batch/v1/namespaces/default/jobs?labelSelector=app.kubernetes.io/instance=cut") == []
 
 
 def test_an_html_page_is_refused_for_what_it_is(local: LocalMode, models: ModelServer) -> None:

@@ -34,7 +34,7 @@ def versions(local: LocalMode) -> dict[str, str]:
     return {
         f"{path}/{item['metadata'].get('namespace')}/{item['metadata']['name']}": item["metadata"]["resourceVersion"]
         for path in paths
-        for item in local.list(path)
+        for item in local.items(path)
         if item["metadata"].get("namespace") == "default"
     }
 
@@ -42,7 +42,7 @@ def versions(local: LocalMode) -> dict[str, str]:
 def restart_operator(local: LocalMode) -> None:
     """Delete the operator's pod and wait until another one is ready."""
     path = "api/v1/namespaces/llmkube-system/pods"
-    before = {pod["metadata"]["uid"] for pod in local.list(path)}
+    before = {pod["metadata"]["uid"] for pod in local.items(path)}
     local.delete(path)
 
     def replaced(pods: list[Object]) -> bool:
@@ -51,7 +51,7 @@ def restart_operator(local: LocalMode) -> None:
             for pod in pods
         )
 
-    until(lambda: local.list(path), replaced)
+    until(lambda: local.items(path), replaced)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -159,4 +159,4 @@ def test_a_deleted_service_and_model_leave_nothing_behind(local: LocalMode, mode
         "apis/batch/v1/jobs",
         "api/v1/persistentvolumeclaims",
     ):
-        until(lambda path=path: local.list(f"{path}?{selector}"), lambda items: items == [])
+        until(lambda path=path: local.items(f"{path}?{selector}"), lambda items: items == [])

@@ -142,9 +142,12 @@ def _local(source: Source, policy: SourcePolicy) -> Resolved:
 
 
 def _local_part(part: Source, policy: SourcePolicy) -> _Part:
-    path = policy.check_file(Path(part.path))
     try:
+        path = policy.check_file(Path(part.path))
         return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
     except OSError as error:
-        message = f"{part.text}: expected a file that can be read, found {error.strerror}"
-        raise SourceError("NotFound", message) from None
+        raise SourceError(
+            "NotFound", f"{part.text}: expected a file that can be read, found {error.strerror}"
+        ) from None
+    except RuntimeError:  # how pathlib says it
+        raise SourceError("NotFound", f"{part.text}: expected a file, found a loop of symbolic links") from None

@@ -35,7 +35,7 @@ class Access:
 
     host: str
     token: str = field(repr=False)
-    tls: ssl.SSLContext
+    tls: ssl.SSLContext | None
     log_reader: LogReader
 
 

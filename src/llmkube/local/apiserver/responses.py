@@ -28,8 +28,14 @@ def encoded(value: Any) -> bytes:
 def answer(value: Any, status: int = 200, *, warnings: list[str] | None = None) -> web.Response:
     response = web.Response(body=encoded(value), status=status, content_type=JSON)
     for warning in warnings or ():
-        response.headers.add("Warning", f'299 - "{warning}"'.replace("\n", " "))
+        response.headers.add("Warning", f"299 - {quoted(warning)}")
     return response
+
+
+def quoted(text: str) -> str:
+    """A quoted-string of RFC 9110."""
+    plain = " ".join(text.split()).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{plain}"'
 
 
 def failure(error: StatusError) -> web.Response:

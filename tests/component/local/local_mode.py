@@ -81,7 +81,7 @@ class LocalMode:
 
     def pods(self, instance: str) -> list[Object]:
         selector = f"app.kubernetes.io/instance={instance},app.kubernetes.io/component=inference"
-        return self.list(f"api/v1/namespaces/default/pods?labelSelector={selector}")
+        return self.items(f"api/v1/namespaces/default/pods?labelSelector={selector}")
 
     def until_ready(self, name: str, *, replicas: int = 1) -> Object:
         def ready(service: Object) -> bool:

@@ -1,7 +1,7 @@
 """What hack/demo runs once the environment stands: the quickstart, step by step, with the time that each step took.
 
-Each step is what a person would type (`llmkube local up`, `llmkube apply --wait`), but for two: the model is served over HTTP
-with Range from this process, so that the real fetch path runs, and the answer is read from the OpenAI endpoint by hand.
+Each step is what a person would type (`llmkube local up`, `llmkube apply --wait`), but for two: the model is served
+over HTTP with Range from this process, so that the real fetch path runs, and the answer is read from the endpoint.
 """
 
 from __future__ import annotations

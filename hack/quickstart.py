@@ -161,8 +161,11 @@ def say_what_runs(base_url: str) -> None:
     console.rule("[bold]running", align="left")
     for name, value in (
         ("OpenAI base URL", base_url),
-        ("curl", f"""curl -N {base_url}/chat/completions -H 'Content-Type: application/json' \\
-      -d '{{"model":"smollm2","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'"""),
+        (
+            "curl",
+            f"""curl -N {base_url}/chat/completions -H 'Content-Type: application/json' \\
+      -d '{{"model":"smollm2","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'""",
+        ),
         ("chat", f"{llmkube} chat smollm2"),
         ("look", f"{llmkube} list; {llmkube} status smollm2; {llmkube} logs smollm2 -f"),
         ("kubectl", f"KUBECONFIG={os.environ['LLMKUBE_HOME']}/local/kubeconfig kubectl get models,isvc"),

@@ -23,7 +23,8 @@ def conditions(found: Object) -> str:
 
 def failed(local: LocalMode, name: str, *words: str) -> Object:
     """Wait until the model's conditions say every word."""
-    return until(lambda: local.model(name), lambda found: all(word in conditions(found) for word in words))
+    told: Object = until(lambda: local.model(name), lambda found: all(word in conditions(found) for word in words))
+    return told
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -150,13 +150,13 @@ def test_chat_talks_to_the_service(local: LocalMode) -> None:
 def test_a_deleted_service_and_model_leave_nothing_behind(local: LocalMode, models: ModelServer) -> None:
     local.apply(model("brief", models.url("other.gguf")), service("brief", "brief"))
     local.until_ready("brief")
-    local.llmkube("delete", "brief")
+    local.llmkube("delete", "brief", "--with-model")
     until(lambda: local.pods("brief"), lambda pods: pods == [])
     selector = "labelSelector=app.kubernetes.io/instance=brief"
-    for path in (
+    paths = (
         "apis/apps/v1/deployments",
         "api/v1/services",
         "apis/batch/v1/jobs",
         "api/v1/persistentvolumeclaims",
-    ):
-        until(lambda path=path: local.items(f"{path}?{selector}"), lambda items: items == [])
+    )
+    until(lambda: [item for path in paths for item in local.items(f"{path}?{selector}")], lambda items: items == [])

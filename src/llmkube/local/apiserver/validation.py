@@ -63,7 +63,7 @@ def _has_type(value: Any, schema: Object) -> bool:
     if expected is None:
         return True
     if isinstance(value, bool):
-        return expected == "boolean"
+        return bool(expected == "boolean")
     if expected == "integer" and isinstance(value, float):
         return value.is_integer()
     return bool(isinstance(value, TYPES.get(expected, (object,))))

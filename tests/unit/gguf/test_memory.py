@@ -98,6 +98,25 @@ def test_every_slot_has_a_window_of_its_own(gemma3: ModelFacts) -> None:
     assert two.kv == 2 * one.kv
 
 
+@pytest.mark.parametrize(
+    ("architecture", "layers", "use", "logged"),
+    [
+        ("gemma3", 7, (8192, 1, 512), 8.0 + 6.0),
+        ("gemma3", 7, (8192, 2, 512), 8.0 + 12.0),
+        ("gemma3", 7, (9000, 3, 256), 9.0 + 13.5),
+        ("llama", 4, (8192, 1, 512), 32.0),
+        ("llama", 4, (9000, 3, 256), 36.0),
+    ],
+)
+def test_a_window_of_512_takes_what_the_engine_logged_where_it_honours_it(
+    tiny: Tiny, architecture: str, layers: int, use: tuple[int, int, int], logged: float
+) -> None:
+    heads = {"attention.head_count": 4, "attention.head_count_kv": 2, "attention.sliding_window": 512}
+    model = tiny(architecture=architecture, extra={**heads, "block_count": layers, "embedding_length": 512})
+
+    assert estimate(model, context=use[0], parallel=use[1], ubatch=use[2]).kv == logged * MIB
+
+
 def test_a_window_wider_than_the_context_saves_nothing(gemma3: ModelFacts) -> None:
     narrow = replace(gemma3, sliding_window=None)
 

@@ -64,6 +64,7 @@ def down(*, timeout: float) -> None:
     """
     with told():
         stop(Home.find(os.environ), timeout)
+        click.echo("what was applied and fetched is kept: `llmkube local up` goes on from there")
 
 
 @local.command()

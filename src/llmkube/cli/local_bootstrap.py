@@ -68,7 +68,7 @@ def container(kubeconfig: Path, environ: Mapping[str, str]) -> Object:
         "image": FETCHER_IMAGE,
         "command": ["llmkube", "operator"],
         "args": arguments(environ),
-        "env": [{"name": "KUBECONFIG", "value": str(kubeconfig)}, *handed_on(environ)],
+        "env": [variable("KUBECONFIG", str(kubeconfig)), *handed_on(environ)],
         "ports": [{"name": "health", "containerPort": HEALTH_PORT}],
         "readinessProbe": {"httpGet": {"path": "/readyz", "port": "health"}, "periodSeconds": 1},
         "livenessProbe": {"httpGet": {"path": "/livez", "port": "health"}, "initialDelaySeconds": 30},
@@ -92,6 +92,10 @@ def words(value: str) -> list[str]:
 
 
 def handed_on(environ: Mapping[str, str]) -> list[Object]:
-    """Return the operator's environment from the person's, without the values that $(NAME) would expand."""
-    found = [(name, environ[name]) for name in HANDED_ON if environ.get(name)]
-    return [{"name": name, "value": value.replace("$", "$$")} for name, value in found]
+    """Return what the operator gets of the person's environment."""
+    return [variable(name, environ[name]) for name in HANDED_ON if environ.get(name)]
+
+
+def variable(name: str, value: str) -> Object:
+    """Return an environment variable whose value is taken as it is: $(NAME) in it is not a reference."""
+    return {"name": name, "value": value.replace("$", "$$")}

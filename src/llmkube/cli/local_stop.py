@@ -32,7 +32,7 @@ def stop_all(home: Home, *, timeout: float) -> Iterator[str]:
     with only_one(home.supervisor_lock):
         asyncio.run(stop_left(home.pods))
     yield from (f"pod {name} stopped" for name in pods)
-    yield "local mode is down; `llmkube local up` starts it again with everything that it knew"
+    yield "local mode is down"
 
 
 def stop_supervisor(home: Home, timeout: float) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from llmkube.desired.service import PORT_NAME
 
 _PERIOD = 5
+_STARTUP_PERIOD = 1  # small models load in less: nobody should wait for a probe
 _BASE_SECONDS = 180  # the runtime of a GPU, the vocabulary, the warm-up
 _BYTES_PER_SECOND = 20 * 10**6  # a slow network disk
 _MOST_SECONDS = 6 * 60 * 60
@@ -27,7 +28,7 @@ def startup_seconds(size_bytes: int) -> int:
 def probes(size_bytes: int) -> dict[str, Any]:
     """Return the three probes of the container."""
     return {
-        "startupProbe": _probe(period=_PERIOD, timeout=5, failures=-(-startup_seconds(size_bytes) // _PERIOD)),
+        "startupProbe": _probe(period=_STARTUP_PERIOD, timeout=5, failures=startup_seconds(size_bytes)),
         "readinessProbe": _probe(period=_PERIOD, timeout=5, failures=3),
         "livenessProbe": _probe(period=20, timeout=15, failures=6),
     }

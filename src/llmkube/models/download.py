@@ -66,7 +66,11 @@ class Download:
                 partial.restart()
         except OSError as error:
             raise storage_error(self.cache.root, error) from None
-        self.cache.check_space(max((self.file.size or 0) - partial.length, 0))
+        try:
+            self.cache.check_space(max((self.file.size or 0) - partial.length, 0))
+        except SourceError:
+            partial.close()
+            raise
         return partial
 
     async def _fill(self, partial: Partial) -> None:

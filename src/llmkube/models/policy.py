@@ -45,7 +45,11 @@ class SourcePolicy:
 
     def check_file(self, path: Path) -> Path:
         """The real path of a file below an allowed root; symbolic links count as where they lead."""
-        real = path.resolve()
+        try:
+            real = path.resolve()
+        except (OSError, RuntimeError) as error:  # a loop of symbolic links
+            message = f"source file {path}: expected a file that can be reached, found: {error}"
+            raise SourceError("NotFound", message) from None
         if any(real.is_relative_to(root.resolve()) for root in self.roots):
             return real
         allowed = ", ".join(str(root) for root in self.roots) or "none"

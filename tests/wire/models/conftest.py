@@ -1,0 +1,131 @@
+"""A file server that misbehaves as a test says, and the fetch that meets it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from llmkube.models.fetch import Fetched, FetchRequest, Progress, fetch
+from llmkube.models.policy import SourcePolicy
+
+MEBIBYTE = 1 << 20
+
+
+def gguf(size: int = 3 * MEBIBYTE) -> bytes:
+    """Bytes that begin as a GGUF header does and are incompressible after it."""
+    return b"GGUF" + struct.pack("<I", 3) + os.urandom(size - 8)
+
+
+@dataclass
+class FileServer:
+    """Serves `content` with Range and ETag, but for what the switches say."""
+
+    content: bytes = field(default_factory=gguf)
+    etag: str = '"one"'
+    ranges: bool = True
+    length: bool = True
+    cut_after: list[int] = field(default_factory=list)
+    statuses: list[int] = field(default_factory=list)
+    redirect: str = ""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    sent: int = 0
+    port: int = 0
+    before_body: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/model.gguf"
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append({**request.headers, "path": request.path})
+        if self.statuses:
+            return web.Response(status=self.statuses.pop(0))
+        if self.redirect:
+            return web.Response(status=302, headers={"Location": self.redirect})
+        start, end = self._range(request)
+        return await self._send(request, start, end)
+
+    def _range(self, request: web.Request) -> tuple[int | None, int]:
+        asked = request.headers.get("Range", "")
+        if not self.ranges or not asked or request.headers.get("If-Range", self.etag) != self.etag:
+            return None, len(self.content)
+        first, _, last = asked.removeprefix("bytes=").partition("-")
+        return int(first), min(int(last) + 1 if last else len(self.content), len(self.content))
+
+    async def _send(self, request: web.Request, start: int | None, end: int) -> web.StreamResponse:
+        body = self.content[start or 0 : end]
+        headers = {"ETag": self.etag} if self.etag else {}
+        if start is not None:
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(self.content)}"
+        if self.length:
+            headers["Content-Length"] = str(len(body))
+        response = web.StreamResponse(status=200 if start is None else 206, headers=headers)
+        await response.prepare(request)
+        if len(body) > 1 and self.before_body:
+            await self.before_body()
+        whole = len(body) == 1 or not self.cut_after
+        for at in range(0, len(body) if whole else self.cut_after.pop(0), 65536):
+            piece = body[at : at + 65536]
+            await response.write(piece)
+            self.sent += len(piece)
+        if not whole and request.transport is not None:
+            request.transport.abort()
+        return response
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[FileServer]:
+    files = FileServer()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", files.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    files.port = runner.addresses[0][1]
+    yield files
+    await runner.cleanup()
+
+
+Fetch = Callable[..., Awaitable[Fetched]]
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def seen() -> list[Progress]:
+    return []
+
+
+@pytest.fixture
+def fetched(server: FileServer, cache: Path, seen: list[Progress]) -> Fetch:
+    """Run one fetch of the server's file, allowed to ask loopback."""
+
+    async def run(**fields: Any) -> Fetched:
+        given = {"source": server.url, "policy": SourcePolicy(("127.0.0.0/8",)), **fields}
+        request = FetchRequest(cache=cache, namespace="team", name="tiny", **given)
+        async with asyncio.timeout(30):
+            return await fetch(request, seen.append)
+
+    return run
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmkube.models.download.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("llmkube.models.cache.POLL_SECONDS", 0.01)

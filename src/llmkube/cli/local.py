@@ -48,9 +48,7 @@ def up(*, port: int | None, foreground: bool, timeout: float) -> None:
         if foreground:
             supervise(home, port)
             return
-        if is_locked(home.supervisor_lock):
-            go_on(home, port, timeout)
-        else:
+        if not (is_locked(home.supervisor_lock) and goes_on(home, port, timeout)):
             start(home, port, timeout)
         say_how_to_go_on(home)
 
@@ -112,28 +110,37 @@ def supervise(home: Home, port: int | None) -> None:
 
 
 def start(home: Home, port: int | None, timeout: float) -> None:
-    """Start the supervisor in the background and wait for it."""
+    """Start the supervisor in the background and wait for it; one that was quicker will do as well."""
     from llmkube.cli.connection import quietly
     from llmkube.cli.local_start import spawn, until_up
 
     quietly()
     process, began = spawn(home, port)
-    asyncio.run(until_up(home, process, began, timeout=timeout))
-    click.echo("local mode is running")
+    try:
+        asyncio.run(until_up(home, process, began, timeout=timeout))
+    except CommandError:
+        if process.poll() is None or not (is_locked(home.supervisor_lock) and goes_on(home, port, timeout)):
+            raise
+    else:
+        click.echo("local mode is running")
 
 
-def go_on(home: Home, port: int | None, timeout: float) -> None:
-    """Leave what runs as it is, and see that it is of use."""
+def goes_on(home: Home, port: int | None, timeout: float) -> bool:
+    """Leave what runs as it is, and see that it is of use; whether it still runs then."""
     from llmkube.cli.connection import quietly
-    from llmkube.cli.local_start import until_useful
+    from llmkube.cli.local_start import EndedMeanwhileError, until_useful
     from llmkube.local.access import kept_port
 
     found = kept_port(home.port)
     if port not in {None, found}:
         raise CommandError(f"local mode already runs on port {found}: stop it with `llmkube local down` to change that")
     quietly()
-    asyncio.run(until_useful(home, timeout=timeout))
+    try:
+        asyncio.run(until_useful(home, timeout=timeout))
+    except EndedMeanwhileError:
+        return False
     click.echo("local mode is already running")
+    return True
 
 
 def stop(home: Home, timeout: float) -> None:

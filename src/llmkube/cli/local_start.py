@@ -16,7 +16,7 @@ from llmkube.cli.errors import CommandError, TimedOutError
 from llmkube.cli.local_bootstrap import LABELS, NAMESPACE, OPERATOR
 from llmkube.cli.output import printable
 from llmkube.local.home import VARIABLE
-from llmkube.local.process import Process
+from llmkube.local.process import Process, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,6 +30,10 @@ TAIL = 15
 LOG_TIMEOUT = 5.0
 SELECTOR = ",".join(f"{name}={value}" for name, value in LABELS.items())
 LARGEST_LOG = 10 * 1024 * 1024
+
+
+class EndedMeanwhileError(Exception):
+    """The supervisor that was there when we looked is gone."""
 
 
 def spawn(home: Home, port: int | None) -> tuple[subprocess.Popen[bytes], int]:
@@ -67,9 +71,15 @@ async def until_up(home: Home, process: subprocess.Popen[bytes], began: int, *, 
 
 
 async def until_useful(home: Home, *, timeout: float) -> None:
-    """Wait until what runs already is of use."""
-    async with bounded(home, timeout, home.supervisor_log.stat().st_size) as say:
-        await until_available(home, say, lambda: None)
+    """Wait until what runs already is of use; EndedMeanwhileError when it ends, as it may be about to."""
+
+    def check() -> None:
+        if not is_locked(home.supervisor_lock):
+            raise EndedMeanwhileError
+
+    began = home.supervisor_log.stat().st_size if home.supervisor_log.exists() else 0
+    async with bounded(home, timeout, began) as say:
+        await until_available(home, say, check)
 
 
 @asynccontextmanager

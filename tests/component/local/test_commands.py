@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import signal
 import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.component.local.local_mode import LocalMode, until
+from tests.component.local.local_mode import LLMKUBE, LocalMode, until
 
 from llmkube.local.process import Process
 
@@ -111,6 +113,31 @@ def test_down_after_a_crash_stops_what_the_crash_left(local: LocalMode) -> None:
     assert pids_of(local) == []
     assert "not running" in local.llmkube("local", "down").stdout
     local.llmkube("local", "up")
+
+
+def test_up_while_the_control_plane_is_ending_starts_it_again(local: LocalMode) -> None:
+    before = supervisor(local)
+    assert before.send(signal.SIGTERM)
+    local.llmkube("local", "up")
+    assert not before.is_running()
+    assert json.loads(local.llmkube("local", "status", "-o", "json").stdout)["operator"] == "available"
+
+
+def test_two_ups_at_once_make_one_control_plane(fresh: LocalMode) -> None:
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        done = list(threads.map(lambda _: fresh.llmkube("local", "up"), range(2)))
+    assert all(str(fresh.kubeconfig) in each.stdout for each in done)
+    assert len([line for line in pids_of(fresh) if "--foreground" in line]) == 1
+
+
+def test_ctrl_c_in_the_foreground_stops_the_pods_too(fresh: LocalMode) -> None:
+    command = [*LLMKUBE, "local", "up", "--foreground"]
+    with subprocess.Popen(command, env=fresh.environment, stderr=subprocess.PIPE) as foreground:
+        fresh.llmkube("local", "up")
+        foreground.send_signal(signal.SIGINT)
+        _, told = foreground.communicate(timeout=60)
+    assert foreground.returncode == 0, told.decode()
+    assert pids_of(fresh) == []
 
 
 def test_a_pid_file_of_an_earlier_boot_hinders_nothing_and_nobody_is_signalled(fresh: LocalMode) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
+from llmkube import __version__
 from llmkube.api.hardware import Accelerator
 
 ENGINE_BUILD = "b11669"
@@ -22,7 +23,7 @@ ENGINE_VARIANTS: Mapping[Accelerator, str] = {
     "intel": "server-intel",
     "metal": "server",  # no container reaches Metal: on a Mac the process node runs the host's own engine
 }
-FETCHER_IMAGE = "ghcr.io/defilantech/llmkube:latest"
+FETCHER_IMAGE = f"ghcr.io/defilantech/llmkube:{__version__}"
 
 
 def engine_images(repository: str = ENGINE_REPOSITORY, build: str = ENGINE_BUILD) -> dict[Accelerator, str]:

@@ -16,6 +16,7 @@ from llmkube.api.group import GROUP
 from llmkube.desired.arguments import API_KEYS_PATH, PORT, arguments, effective_context
 from llmkube.desired.cache import MOUNT_PATH, claim_name, ephemeral_size
 from llmkube.desired.fetch_job import CACHE_VOLUME, DEADLINE_SECONDS, fetch_container, fetch_volumes, literal
+from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
@@ -95,9 +96,11 @@ def _engine(
     path = literal(_model_path(isvc_name, model_status))
     words = arguments(isvc_name, spec, model_spec, model_path=path, context=context, threads=resources.threads)
     environment = {"env": [variable.manifest() for variable in spec.env]} if spec.env else {}
+    image = spec.image or settings.image(model_spec.hardware.accelerator)
     return {
         "name": CONTAINER,
-        "image": spec.image or settings.image(model_spec.hardware.accelerator),
+        "image": image,
+        "imagePullPolicy": pull_policy(image),
         "args": list(words),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "resources": resources.manifest(),

@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.cache import MOUNT_PATH
+from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
 from llmkube.desired.security import container_security, pod_security
@@ -100,6 +101,7 @@ def fetch_container(
     return {
         "name": CONTAINER,
         "image": settings.fetcher_image,
+        "imagePullPolicy": pull_policy(settings.fetcher_image),
         "command": [literal(word) for word in command],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": container_security(),

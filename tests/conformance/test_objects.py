@@ -146,9 +146,7 @@ async def test_name_and_namespace_of_the_body_are_those_of_the_url(api: Client, 
     )
     created = await api.post(here.configmaps, config_map("one", namespace="default"))
     assert created.status == 400
-    assert created.message == (
-        "the namespace of the provided object does not match the namespace sent on the request"
-    )
+    assert created.message == ("the namespace of the provided object does not match the namespace sent on the request")
 
 
 async def test_nothing_is_created_in_a_namespace_that_is_not_there(api: Client) -> None:

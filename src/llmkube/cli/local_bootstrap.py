@@ -29,7 +29,7 @@ HEALTH_PORT = 8081
 LABELS = {"app.kubernetes.io/name": "llmkube", "app.kubernetes.io/component": "operator"}
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 """A model may come from a server on this machine; other private networks are named by LLMKUBE_SOURCE_ALLOW."""
-HANDED_ON = ("HF_ENDPOINT", "LLMKUBE_CA_BUNDLE")
+HANDED_ON = ("HF_ENDPOINT",)
 """What else the person's environment says of where models come from; never a token, which belongs in a Secret."""
 
 

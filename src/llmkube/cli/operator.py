@@ -21,6 +21,7 @@ from llmkube.api.hardware import Accelerator
 from llmkube.cli.errors import CommandError, one_line
 from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings
 from llmkube.kube.errors import KubeError
+from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,6 +118,13 @@ class Options:
     multiple=True,
     metavar="DIR",
     help="Directory that file:// models may be in; repeatable.",
+)
+@click.option(
+    "--hugging-face",
+    default=HUGGING_FACE,
+    envvar=["LLMKUBE_HUGGING_FACE", "HF_ENDPOINT"],
+    metavar="URL",
+    help="Endpoint that hf:// models are read from: a mirror.",
 )
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")

@@ -62,8 +62,9 @@ class ModelReconciler:
             await self._release(key, model)
             return Result()
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
-        await self._tell(key, model, await self._advance(key, model))
-        return Result()
+        sight = await self._advance(key, model)
+        await self._tell(key, model, sight)
+        return Result(requeue_after=sight.retry_in)
 
     def _forget(self, key: Key) -> None:
         self.resolver.forget(key)

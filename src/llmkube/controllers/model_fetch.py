@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from llmkube.desired import cache, fetch_job
 from llmkube.desired.claim_trouble import claim_trouble
-from llmkube.desired.fetch_result import Done, Tick
+from llmkube.desired.fetch_result import Done, Failure, Tick
+from llmkube.desired.fetch_retry import retry_in
 from llmkube.desired.fetch_state import Lost, fetch_state
 from llmkube.desired.pod_trouble import is_running
 from llmkube.kube.kinds import JOB, PVC, Key, key_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.objects import CustomResource, Job, PersistentVolumeClaim, Pod
+    from llmkube.runtime.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class ModelFetch:
     applier: Applier
     progress: ProgressReader
     settings: OperatorSettings
+    clock: Clock
 
     async def advance(self, model: CustomResource, sight: Sight, spec: ModelSpec, known: Known) -> Sight:
         """Return the sight with what is known of claim and fetch, after making the one that there was none of."""
@@ -69,10 +72,11 @@ class ModelFetch:
         pods = self.caches.pods.store.by_index("owner", job.metadata.uid) if job else []
         tick = self._follow(key_of(model), pods)
         state = fetch_state(job, pods, job_name=name, tick=tick, previous=sight.previous)
-        if isinstance(state, Lost) and job is not None:
+        again = retry_in(job, now=self.clock.now()) if job is not None and isinstance(state, Failure) else None
+        if job is not None and (isinstance(state, Lost) or again == 0):
             await self.applier.delete(JOB, job)
         if job is not None or isinstance(state, Done):
-            return replace(sight, held=None, job_name=name, fetch=state)
+            return replace(sight, held=None, job_name=name, fetch=state, retry_in=again or None)
         if sight.held is None:
             await self.applier.apply(JOB, self._job(model, spec, into), None)
         return replace(sight, job_name=name, fetch=state)

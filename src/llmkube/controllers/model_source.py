@@ -30,6 +30,7 @@ class SourceReader:
 
     def __init__(self, client: Client, settings: OperatorSettings) -> None:
         self._client = client
+        self._hugging_face = settings.hugging_face
         self._policy = SourcePolicy(settings.source_allow, tuple(Path(each) for each in settings.source_roots))
 
     async def read(self, key: Key, spec: ModelSpec) -> Known:
@@ -37,7 +38,13 @@ class SourceReader:
         if spec.ca_bundle_ref is not None:
             return Known(size_bytes=None)  # only a pod can look, with the certificates that it mounts
         credentials = await self._credentials(key, spec)
-        found = await resolve(spec.source, policy=self._policy, credentials=credentials, timeout=TIMEOUT)
+        found = await resolve(
+            spec.source,
+            policy=self._policy,
+            credentials=credentials,
+            timeout=TIMEOUT,
+            hugging_face=self._hugging_face,
+        )
         return known(found)
 
     async def _credentials(self, key: Key, spec: ModelSpec) -> Credentials:

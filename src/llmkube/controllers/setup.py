@@ -73,7 +73,7 @@ def controllers(client: Client, settings: OperatorSettings, clock: Clock) -> Wir
         resolver=resolver,
         source=SourceReader(client, settings),
         progress=progress,
-        fetch=ModelFetch(known, appliers[MODEL_MANAGER], progress, settings),
+        fetch=ModelFetch(known, appliers[MODEL_MANAGER], progress, settings, clock),
         events=events,
         clock=clock,
     )

@@ -21,6 +21,7 @@ from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
 from llmkube.desired.security import container_security, pod_security
+from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
     from llmkube.api.model import ModelSpec
@@ -106,7 +107,7 @@ def fetch_container(
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": container_security(),
         "volumeMounts": [{"name": CACHE_VOLUME, "mountPath": MOUNT_PATH}, *_extra_mounts(spec)],
-        **_environment(spec),
+        **_environment(spec, settings),
     }
 
 
@@ -167,11 +168,15 @@ def _source_claim(source: str) -> str:
     return rest.partition("/")[0] if scheme == "pvc" else ""
 
 
-def _environment(spec: ModelSpec) -> dict[str, Any]:
+def _environment(spec: ModelSpec, settings: OperatorSettings) -> dict[str, Any]:
     secret = spec.source_secret_ref
     credentials = {"envFrom": [{"secretRef": {"name": secret.name}}]} if secret else {}
-    bundle = {"env": [{"name": "LLMKUBE_CA_BUNDLE", "value": f"{CA_PATH}/ca.crt"}]} if spec.ca_bundle_ref else {}
-    return credentials | bundle
+    values = {
+        "LLMKUBE_CA_BUNDLE": f"{CA_PATH}/ca.crt" if spec.ca_bundle_ref else "",
+        "HF_ENDPOINT": settings.hugging_face if settings.hugging_face != HUGGING_FACE else "",
+    }
+    env = [{"name": name, "value": value} for name, value in values.items() if value]
+    return credentials | ({"env": env} if env else {})
 
 
 def _extra_mounts(spec: ModelSpec) -> list[dict[str, Any]]:

@@ -93,7 +93,7 @@ def _failure(job: Job, words: Done | Failure | None, ended: ContainerStateTermin
 def _unexplained(job: Job) -> Failure:
     said = next((each for each in job.status.conditions if each.type == "Failed"), None)
     why = (said and (said.message or said.reason)) or "its pods are gone"
-    return Failure("FetchFailed", f"Job {job.metadata.name} failed: {why}; delete the Job to have it tried again")
+    return Failure("FetchFailed", f"Job {job.metadata.name} failed: {why}")
 
 
 def _fetching(pod: Pod | None, words: Done | Failure | None, tick: Tick | None) -> Fetching:

@@ -30,7 +30,8 @@ HELD_UP = frozenset({"Unschedulable", "ErrImagePull", "InvalidImageName", "Creat
 class Sight:
     """All that was seen. `spec` is None when it cannot be read; `refused` then says why, or what is not honoured.
 
-    `held` is what keeps the fetch from being started (a claim that is not there); `fetch` is None while there is none.
+    `held` is what keeps the fetch from being started (a claim that is not there); `fetch` is None while there is none,
+    `retry_in` the seconds until one that failed is begun anew.
     """
 
     generation: int
@@ -41,6 +42,7 @@ class Sight:
     held: Trouble | None = None
     job_name: str = ""
     fetch: FetchState | None = None
+    retry_in: float | None = None
 
 
 def observe(sight: Sight, *, now: datetime) -> ModelStatus:

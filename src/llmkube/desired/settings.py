@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from llmkube import __version__
 from llmkube.api.hardware import Accelerator
+from llmkube.models.source import HUGGING_FACE
 
 ENGINE_BUILD = "b11669"
 ENGINE_REPOSITORY = "ghcr.io/ggml-org/llama.cpp"
@@ -35,8 +36,9 @@ class OperatorSettings(BaseModel):
     """What does not change while the operator runs.
 
     `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
-    that file:// sources may be in. An empty `namespaces` means all; an empty `cluster_domain` means that there is no
-    cluster DNS, so endpoints are told by clusterIP.
+    that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror. An
+    empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told by
+    clusterIP.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +48,7 @@ class OperatorSettings(BaseModel):
     cluster_domain: str = "cluster.local"
     source_allow: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
+    hugging_face: str = HUGGING_FACE
     namespaces: tuple[str, ...] = ()
 
     @field_validator("image_map")

@@ -64,6 +64,7 @@ class Condition(Struct, frozen=True, rename="camel"):
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class DeploymentStatus(Struct, frozen=True, rename="camel"):

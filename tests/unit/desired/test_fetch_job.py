@@ -68,6 +68,13 @@ def test_further_certificates_are_a_file(rendered_job: Factory) -> None:
     assert {"name": "ca-bundle", "configMap": {"name": "corp", "items": items}} in pod["volumes"]
 
 
+def test_a_mirror_of_hugging_face_is_told_to_the_fetcher(rendered_job: Factory) -> None:
+    settings = OperatorSettings(hugging_face="https://mirror.example")
+    (container,) = pod_of(rendered_job(settings=settings))["containers"]
+    assert container["env"] == [{"name": "HF_ENDPOINT", "value": "https://mirror.example"}]
+    assert "env" not in pod_of(rendered_job())["containers"][0]
+
+
 def test_a_claim_as_source_is_mounted_read_only_and_the_only_root(rendered_job: Factory) -> None:
     settings = OperatorSettings(source_roots=("/srv",))
     job = rendered_job({"source": "pvc://weights/sub/tiny.gguf"}, settings=settings)

@@ -78,15 +78,26 @@ def check_shape(resource: Resource, obj: Any) -> Object:
     """The body is an object of this resource; apiVersion and kind may be left out in process, never be others."""
     if not isinstance(obj, dict) or not isinstance(obj.get("metadata", {}), dict):
         raise bad_request(f"the body must be a {resource.kind} object with metadata, found {type(obj).__name__}")
-    found = (obj.get("apiVersion") or resource.api_version, obj.get("kind") or resource.kind)
-    if found != (resource.api_version, resource.kind):
-        expected = f"{resource.api_version}, Kind={resource.kind}"
-        raise bad_request(f"the object provided is unrecognized as {expected}: found {found[0]}, Kind={found[1]}")
+    _check_kind(resource, obj)
     _check_metadata(obj.get("metadata") or {})
     for name in ("spec", "status"):
         if not resource.is_custom and not isinstance(obj.get(name, {}), dict | None):
             raise bad_request(f"{resource.kind}.{name}: expected an object, found {type(obj[name]).__name__}")
     return {**obj, "apiVersion": resource.api_version, "kind": resource.kind, "metadata": obj.get("metadata") or {}}
+
+
+def _check_kind(resource: Resource, obj: Object) -> None:
+    """A built-in kind is told apart when the body is decoded, a custom one when it is validated."""
+    version, kind = obj.get("apiVersion") or resource.api_version, obj.get("kind") or resource.kind
+    if version != resource.api_version:
+        expected = f"does not match the expected API version ({resource.api_version})"
+        raise bad_request(f"the API version in the data ({version}) {expected}")
+    if kind == resource.kind:
+        return
+    if not resource.is_custom:
+        raise bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}')
+    cause = Cause("FieldValueInvalid", "kind", f'Invalid value: "{kind}": must be {resource.kind}')
+    raise errors.invalid(str(kind), resource.group, str((obj.get("metadata") or {}).get("name") or ""), [cause])
 
 
 METADATA_TYPES = {

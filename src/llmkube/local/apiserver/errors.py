@@ -38,7 +38,7 @@ def status_object(error: StatusError) -> Object:
         "metadata": {},
         "status": "Failure",
         "message": error.message,
-        "reason": error.reason,
+        **({"reason": error.reason} if error.reason else {}),
         "code": error.code,
     }
     return {**status, "details": error.details} if error.details else status

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver import errors
 from llmkube.local.apiserver.errors import Cause
-from llmkube.local.objects import Object, bad_request
+from llmkube.local.objects import Object, StatusError, bad_request
 
 if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
@@ -50,7 +50,7 @@ def for_create(resource: Resource, namespace: str | None, asked: Object, now: st
     """The metadata of a new object."""
     wanted = {name: value for name, value in asked.items() if name not in {*SERVER_OWNED, "resourceVersion"}}
     if asked.get("resourceVersion"):
-        raise bad_request("resourceVersion should not be set on objects to be created")
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     generated = {"generateName": asked["generateName"]} if asked.get("generateName") else {}
     return {
         "name": _name(resource, asked),
@@ -88,6 +88,15 @@ def for_update(resource: Resource, old: Object, asked: Object) -> Object:
     kept = {name: old[name] for name in SERVER_OWNED if name in old}
     changed = {name: value for name, value in asked.items() if name not in SERVER_OWNED}
     return {**kept, **without_empty(changed), "resourceVersion": old["resourceVersion"]}
+
+
+def check_update(resource: Resource, name: str, asked: Object) -> None:
+    """422 when a custom object is to be replaced and nobody says which state of it; built-in kinds allow that."""
+    if resource.is_custom and not asked.get("resourceVersion"):
+        why = Cause(
+            "FieldValueInvalid", "metadata.resourceVersion", "Invalid value: 0: must be specified for an update"
+        )
+        raise errors.invalid(resource.plural, resource.group, name, [why])
 
 
 def check_identity(resource: Resource, old: Object, asked: Object) -> None:

@@ -58,10 +58,11 @@ class Writer:
         obj = check_shape(target.resource, body)
         self._tell_unknown(target, obj, options)
         new = self._new(target, obj)
+        admitted = self.admission.admitted(target.resource, new, None)
         owned = ownership.track(
-            None, new, shape_of(target.resource), manager=options.manager, now=self._now(), subresource=""
+            None, admitted, shape_of(target.resource), manager=options.manager, now=self._now(), subresource=""
         )
-        return self._commit_new(target, self.admission.admitted(target.resource, owned, None), options)
+        return self._commit_new(target, owned, options)
 
     def _new(self, target: Target, obj: Object) -> Object:
         self._check_namespace(target)
@@ -91,6 +92,7 @@ class Writer:
         if target.subresource == "scale":
             return self._rescaled(target, old, body, options)
         obj = check_shape(target.resource, body)
+        metadata.check_update(target.resource, target.name, obj["metadata"])
         self._tell_unknown(target, obj, options)
         return self._replaced(target, old, obj, options)
 

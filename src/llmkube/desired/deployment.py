@@ -162,8 +162,11 @@ def _volumes(
 
 
 def _strategy(said: Strategy | None, *, is_tight: bool) -> dict[str, Any]:
-    """Both numbers are always said: a default of the API server's would bar a later change to Recreate."""
-    if (said.type if said else "Recreate" if is_tight else "RollingUpdate") == "Recreate":
+    """Both numbers are always said: a default of the API server's would bar a later change to Recreate.
+
+    A surge waits for ever for GPUs that the old pods hold; Recreate would stop all replicas to change one.
+    """
+    if said and said.type == "Recreate":
         return {"type": "Recreate"}
     numbers = said.rolling_update.manifest() if said and said.rolling_update else {}
     surge = numbers.get("maxSurge", 0 if is_tight else 1)

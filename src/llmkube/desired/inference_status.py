@@ -7,7 +7,7 @@ A status that would say the same is the same, to the byte. Nothing here may rais
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Offload, Plan
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import Deployment, Pod
 
 FAILED_ROLLOUT = "ProgressDeadlineExceeded"
+_IN_PLACE = "; the old pods serve; spec.strategy with maxSurge 0 replaces them in place"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,10 @@ def _trouble(sight: Sight) -> Trouble | None:
     deployment = sight.deployment
     if deployment is None or sight.replicas == 0 or is_complete(deployment, replicas=sight.replicas):
         return None
-    return first_trouble(sight.pods) or _of_deployment(deployment)
+    found = first_trouble(sight.pods) or _of_deployment(deployment)
+    if found and found.reason == UNSCHEDULABLE and deployment.status.ready_replicas:
+        return replace(found, message=f"{found.message}{_IN_PLACE}")
+    return found
 
 
 def _of_deployment(deployment: Deployment) -> Trouble | None:
@@ -130,7 +134,7 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
 def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) -> InferencePhase:
     if _is_late(deployment):
         return "Failed"
-    if found and found.reason == UNSCHEDULABLE:
+    if found and found.reason == UNSCHEDULABLE and not deployment.status.ready_replicas:
         return "WaitingForGPU" if sight.gpus else "Pending"
     running = any(is_running(each) for each in sight.pods)
     return "Progressing" if running or found else "Creating"

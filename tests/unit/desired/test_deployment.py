@@ -122,12 +122,12 @@ def test_api_keys_are_a_file_of_a_secret(rendered_deployment: Factory) -> None:
     ("isvc", "model", "expected"),
     [
         ({}, {}, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
-        ({}, CUDA, {"type": "Recreate"}),
+        ({}, CUDA, {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}),
         ({"strategy": {"type": "Recreate"}}, {}, {"type": "Recreate"}),
         (
-            {"strategy": {"type": "RollingUpdate"}},
+            {"strategy": {"rollingUpdate": {"maxSurge": 1}}},
             CUDA,
-            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         ),
         (
             {"strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}},

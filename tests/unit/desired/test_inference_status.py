@@ -63,6 +63,15 @@ def test_a_service_whose_pods_are_all_ready_is_ready() -> None:
     assert condition(status, "Degraded")[0] == "False"
 
 
+def test_a_roll_out_that_has_no_room_beside_the_old_pods_says_how_to_go_on_while_they_serve() -> None:
+    status = seen(deployment=deployment(ready=1, wanted=2), pods=(UNSCHEDULABLE, pod({"running": {}})), gpus=1)
+    assert status.phase == "Progressing"
+    assert condition(status, "Available")[0] == "True"
+    assert condition(status, "Scheduled")[0] == "False"
+    hint = "0/3 nodes; the old pods serve; spec.strategy with maxSurge 0 replaces them in place"
+    assert condition(status, "Scheduled")[2].endswith(hint)
+
+
 def test_a_service_is_not_ready_while_the_deployment_controller_has_not_seen_the_change() -> None:
     assert seen(deployment=deployment(ready=1, observed=0)).phase == "Creating"
 

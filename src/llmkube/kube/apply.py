@@ -15,6 +15,7 @@ import msgspec
 from llmkube.api.group import GROUP
 from llmkube.kube import objects
 from llmkube.kube.diff import covers, same
+from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import Key, Kind, key_of
 from llmkube.kube.store import version
 from llmkube.kube.transport import MERGE_PATCH
@@ -82,10 +83,13 @@ class Applier:
         return await self._set_finalizers(kind, live, [*live.metadata.finalizers, name])
 
     async def remove_finalizer(self, kind: Kind[T], live: T, name: str) -> bool:
-        """Remove a finalizer; Conflict when the object has changed since."""
+        """Remove a finalizer; Conflict when the object has changed since. An object that is gone has none."""
         if name not in live.metadata.finalizers:
             return False
-        return await self._set_finalizers(kind, live, [each for each in live.metadata.finalizers if each != name])
+        try:
+            return await self._set_finalizers(kind, live, [each for each in live.metadata.finalizers if each != name])
+        except NotFound:
+            return False
 
     def behind(self, owner: Key, informers: Iterable[Informer[Any]]) -> bool:
         """Whether what this owner wrote last has not come back yet, so that deciding now would decide on the past.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from llmkube.kube.apply import APPLIED_HASH, Applier, is_applied, owner_of, with_hash
+from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import DEPLOYMENT, Key
 from llmkube.kube.objects import Deployment, ObjectMeta
 
@@ -85,3 +86,17 @@ async def test_an_informer_that_is_cut_off_does_not_stop_work_for_ever() -> None
     time.seconds = 11.0
     assert not applier.behind(Key("default", "m"), [seen])  # type: ignore[list-item]
     assert applier.waits_given_up == 1
+
+
+class Gone:
+    """Has none of the objects that a cache still holds."""
+
+    async def patch(self, *_: object, **__: object) -> Deployment:
+        raise NotFound(404, "NotFound", "gone")
+
+
+async def test_the_finalizer_of_an_object_that_is_gone_needs_no_removing() -> None:
+    applier = Applier(Gone(), "test", Time())  # type: ignore[arg-type]
+    cached = Deployment(metadata=ObjectMeta(name="web", namespace="default", finalizers=("mine",)))
+    assert not await applier.remove_finalizer(DEPLOYMENT, cached, "mine")
+    assert applier.writes == 0

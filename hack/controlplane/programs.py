@@ -1,0 +1,84 @@
+"""The arguments of each program. Every path is relative to DIR, which is where they run.
+
+etcd listens on sockets in DIR only: it asks nobody who they are, and a path there is nobody else's.
+"""
+
+from __future__ import annotations
+
+import yaml
+
+CLIENTS = "unix://etcd-clients:0"
+PEERS = "unix://etcd-peers:0"  # etcd wants something like a port in this name
+ADDRESS = "127.0.0.1"
+ETCD_CONFIG = {
+    "name": "controlplane",
+    "data-dir": "etcd",
+    "listen-client-urls": CLIENTS,
+    "advertise-client-urls": CLIENTS,
+    "listen-peer-urls": PEERS,
+    "initial-advertise-peer-urls": PEERS,
+    "initial-cluster": f"controlplane={PEERS}",
+    # A test's data need not survive the machine's end, and a flush costs more than all else in a write.
+    "unsafe-no-fsync": True,
+    "log-level": "warn",
+    # In nanoseconds. A configuration file's default is 0, which logs every request.
+    "warning-unary-request-duration": 1_000_000_000,
+}
+ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
+
+
+def etcd_config() -> str:
+    """Return the content of etcd.yaml."""
+    return yaml.safe_dump(ETCD_CONFIG, sort_keys=False)
+
+
+def etcd() -> list[str]:
+    """Return etcd's arguments."""
+    return [ETCD, "--config-file=etcd.yaml"]
+
+
+def apiserver(port: int) -> list[str]:
+    """Return kube-apiserver's arguments."""
+    return [
+        APISERVER,
+        f"--etcd-servers={CLIENTS}",
+        f"--bind-address={ADDRESS}",
+        f"--advertise-address={ADDRESS}",
+        f"--secure-port={port}",
+        # The port is held for it until it listens: see ports.py.
+        "--permit-port-sharing",
+        # Kubernetes 1.37 refuses to advertise a loopback address; without pods nobody asks for the endpoint.
+        "--endpoint-reconciler-type=none",
+        "--service-cluster-ip-range=10.96.0.0/16",
+        "--tls-cert-file=apiserver.crt",
+        "--tls-private-key-file=apiserver.key",
+        "--client-ca-file=ca.crt",
+        "--authorization-mode=Node,RBAC",
+        "--enable-admission-plugins=NodeRestriction",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--service-account-key-file=service-accounts.key",
+        "--service-account-signing-key-file=service-accounts.key",
+        "--allow-privileged=true",
+        "--cert-dir=.",
+    ]
+
+
+def controllers() -> list[str]:
+    """Return kube-controller-manager's arguments."""
+    return [
+        CONTROLLERS,
+        *_client(CONTROLLERS),
+        "--use-service-account-credentials",
+        "--service-account-private-key-file=service-accounts.key",
+        "--root-ca-file=ca.crt",
+    ]
+
+
+def scheduler() -> list[str]:
+    """Return kube-scheduler's arguments."""
+    return [SCHEDULER, *_client(SCHEDULER)]
+
+
+def _client(name: str) -> list[str]:
+    """What only talks to the API server serves nothing itself, and is the only one of its kind."""
+    return [f"--kubeconfig={name}.kubeconfig", "--secure-port=0", "--leader-elect=false"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
+
 import pytest
+
+KUBECONFIG = "LLMKUBE_TEST_KUBECONFIG"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -10,5 +15,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--control-plane",
         choices=("embedded", "real"),
         default="embedded",
-        help="what tests/conformance asks: the embedded API server, or the cluster of LLMKUBE_TEST_KUBECONFIG",
+        help="what tests/conformance asks: the embedded API server, or a real control plane, which is started for "
+        f"the session (see hack/controlplane) where {KUBECONFIG} names none",
     )
+    parser.addoption("--kubernetes", metavar="X.Y.Z", help="the version of the real control plane that is started")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start one real control plane, before the workers of xdist: they inherit the variable that names it."""
+    config = session.config
+    if config.getoption("--control-plane") == "real" and not (os.environ.get(KUBECONFIG) or config.option.collectonly):
+        running = ExitStack()
+        config.add_cleanup(running.close)
+        running.callback(os.environ.pop, KUBECONFIG, None)
+        os.environ[KUBECONFIG] = _started(running, config.getoption("--kubernetes"))
+
+
+def _started(running: ExitStack, version: str | None) -> str:
+    from hack.controlplane.cluster import temporary
+    from hack.controlplane.module import ControlPlaneError
+
+    try:
+        return str(running.enter_context(temporary(version)).kubeconfig)
+    except ControlPlaneError as error:
+        raise pytest.UsageError(f"--control-plane=real: {error}") from error

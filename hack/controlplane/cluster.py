@@ -12,9 +12,12 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from hack.controlplane import programs
+from hack.controlplane.binary import binary
 from hack.controlplane.certificates import write_all
 from hack.controlplane.module import ControlPlaneError, last_lines
 from hack.controlplane.reach import Server, reserved_port
@@ -23,7 +26,6 @@ from llmkube.local.process import Process, began
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 START_PATIENCE = 120.0
 STOP_PATIENCE = 15.0
@@ -42,7 +44,7 @@ class Cluster:
     """A control plane that this process started."""
 
     directory: Path
-    binary: Path
+    program: Path
     lifeline: Lifeline | None
     children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -57,7 +59,7 @@ class Cluster:
         tie = ["--while-stdin-is-open"] if self.lifeline else []
         with (self.directory / f"{name}.log").open("wb") as log:
             child = subprocess.Popen(
-                [self.binary, *tie, *arguments],
+                [self.program, *tie, *arguments],
                 cwd=self.directory,
                 stdin=self.lifeline.end if self.lifeline else subprocess.DEVNULL,
                 stdout=log,
@@ -115,21 +117,31 @@ class Lifeline:
 
 
 @contextmanager
-def started(directory: Path, binary: Path) -> Iterator[Cluster]:
+def temporary(version: str | None = None) -> Iterator[Cluster]:
+    """A control plane in a directory of its own for the length of the block; built if it never was."""
+    program = binary(version)
+    with TemporaryDirectory(prefix="controlplane-") as directory, started(Path(directory), program) as cluster:
+        yield cluster
+
+
+@contextmanager
+def started(directory: Path, program: Path) -> Iterator[Cluster]:
     """A control plane for the length of the block."""
-    cluster = start(directory, binary, tied=True)
+    cluster = start(directory, program, tied=True)
     try:
         yield cluster
     finally:
         cluster.stop()
 
 
-def start(directory: Path, binary: Path, *, tied: bool) -> Cluster:
+def start(directory: Path, program: Path, *, tied: bool) -> Cluster:
     """Start a control plane and return once it answers; tied: it ends when this process does."""
     if running := [name for name in NAMES if is_running(directory, name)]:
-        raise ControlPlaneError(f"{directory}: {', '.join(running)} already runs there; stop it with down {directory}")
+        raise ControlPlaneError(
+            f"{directory}: {', '.join(running)} already there; stop it with `controlplane down {directory}`"
+        )
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    cluster = Cluster(directory.resolve(), binary, Lifeline() if tied else None)
+    cluster = Cluster(directory.resolve(), program, Lifeline() if tied else None)
     try:
         _start(cluster)
     except BaseException:

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -18,13 +17,10 @@ import (
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 )
 
-const (
-	// tied makes the program end with whoever holds the other end of its stdin, however that one ends.
-	tied = "--while-stdin-is-open"
-	// grace is how long a tied program may take to end in good order.
-	grace = 5 * time.Second
-	usage = "usage: controlplane [" + tied + "] etcd|kube-apiserver|kube-controller-manager|kube-scheduler [FLAGS]"
-)
+// tied makes the program end with whoever holds the other end of its stdin, however that one ends.
+const tied = "--while-stdin-is-open"
+
+const usage = "usage: controlplane [" + tied + "] etcd|kube-apiserver|kube-controller-manager|kube-scheduler [FLAGS]"
 
 func main() {
 	args := os.Args[1:]
@@ -92,9 +88,8 @@ func serveEtcd(file string) error {
 	}
 }
 
+// endWithStdin ends in no good order: nobody is left who would wait for it, and etcd keeps what it has written.
 func endWithStdin() {
 	_, _ = io.Copy(io.Discard, os.Stdin)
-	_ = syscall.Kill(os.Getpid(), syscall.SIGTERM)
-	time.Sleep(grace)
 	os.Exit(1)
 }

@@ -15,6 +15,7 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
+from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
 from llmkube.desired.inference_plan import is_lasting, model_trouble, plan, refused, remark, taken
@@ -24,7 +25,7 @@ from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
-from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, SERVICE, Key
+from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, SERVICE, Key, key_of
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ class InferenceReconciler:
         if self.applier.behind(key, (caches.inference_services, caches.deployments, caches.services)):
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
-        sight = await self._advance(isvc, self._seen(key, isvc))
-        status = observe(sight, now=self.clock.now())
-        if await self.applier.apply_status(INFERENCE_SERVICE, key, status.manifest(), isvc):
-            self._announce(isvc, sight.previous, status)
+        await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
         return Result()
+
+    async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
+        status = observe(sight, now=self.clock.now())
+        if await self.applier.apply_status(INFERENCE_SERVICE, key_of(isvc), status.manifest(), isvc):
+            self._announce(isvc, sight.previous, status)
 
     def _seen(self, key: Key, isvc: CustomResource) -> Sight:
         """What is there, whatever is wanted; what was decided stands until something else is."""
@@ -87,8 +90,12 @@ class InferenceReconciler:
             sight = replace(sight, deployment=None)
         if sight.refused:
             return sight
-        sight = replace(sight, endpoint=await self._serve(isvc, spec))
-        return await self._run(isvc, spec, sight)
+        try:
+            sight = replace(sight, endpoint=await self._serve(isvc, spec))
+            return await self._run(isvc, spec, sight)
+        except REFUSALS as error:
+            await self._tell(isvc, replace(sight, refused=refusal(error)))
+            raise
 
     async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> str | None:
         """Apply the Service; return the URL, which may wait for the Service's address."""

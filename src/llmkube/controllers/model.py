@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from llmkube.api.group import GROUP
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
+from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.ephemeral import placed
 from llmkube.desired.model_status import Sight, observe
 from llmkube.desired.pod_trouble import Trouble
@@ -91,7 +92,11 @@ class ModelReconciler:
         if spec.cache.mode == "Ephemeral":
             found = placed(key, spec, known)
             return replace(sight, held=found) if isinstance(found, Trouble) else replace(sight, fetch=found)
-        return await self.fetch.advance(model, sight, spec, known)
+        try:
+            return await self.fetch.advance(model, sight, spec, known)
+        except REFUSALS as error:
+            await self._tell(key, model, replace(sight, held=refusal(error)))
+            raise
 
     def _resolve(self, key: Key, model: CustomResource, spec: ModelSpec) -> Resolution | None:
         """What the status says of this generation stands; the source is asked only about what it does not say."""

@@ -43,6 +43,12 @@ class Unauthorized(ApiError):  # noqa: N818 - these are the reasons' own names
 class Forbidden(ApiError):  # noqa: N818
     """403."""
 
+    @property
+    def is_terminating(self) -> bool:
+        """Whether nothing more can be made in the namespace because it is going away."""
+        causes = self.details.get("causes") if isinstance(self.details, dict) else None
+        return any(isinstance(each, dict) and each.get("reason") == "NamespaceTerminating" for each in causes or ())
+
 
 class NotFound(ApiError):  # noqa: N818
     """404."""

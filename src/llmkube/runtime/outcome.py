@@ -3,7 +3,7 @@
     reconcile returns Result()                   done; again only when something changes
                       Result(requeue_after=s)    done for now; again in s seconds at the latest
                       Result(requeue=True)       not done, nothing wrong: again with back-off (a cache behind our write)
-              raises  TerminalError              wrong until somebody changes the object: never retried
+              raises  TerminalError, a 422       wrong until somebody changes the object: never retried
               raises  an error of EXPECTED       what a cluster does to anybody: retried with back-off, one log line
                       anything else              a bug: retried with back-off, a traceback in the log
               takes   longer than its time       cancelled, retried with back-off
@@ -17,7 +17,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.kube.errors import ApiError, TransportError
+from llmkube.kube.errors import ApiError, Forbidden, Invalid, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,11 +85,13 @@ async def attempt(reconcile: Callable[[], Awaitable[Result]], *, timeout: float)
 def classify(error: Exception) -> Outcome:
     """Which failure an error is; of a group, the one that trying again may heal decides."""
     match error:
-        case TerminalError():
+        case TerminalError() | Invalid():
             return Terminal(error)
+        case Forbidden(is_terminating=True):
+            return Result()  # its namespace goes away, and it with it
         case ExceptionGroup():
             parts = [classify(each) for each in error.exceptions]
-            return min(parts, key=lambda part: (Panicked, Failed, Terminal).index(type(part)))
+            return min(parts, key=lambda part: (Panicked, Failed, Terminal, Result).index(type(part)))
     return Failed(error) if isinstance(error, EXPECTED) else Panicked(error)
 
 

@@ -75,6 +75,15 @@ def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
     return StatusError(403, "Forbidden", message, _details(name=name, group=group, kind=plural))
 
 
+def terminating(plural: str, group: str, name: str, namespace: str) -> StatusError:
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    error = forbidden(plural, group, name, why)
+    cause = Cause("NamespaceTerminating", "metadata.namespace", f"namespace {namespace} is being terminated")
+    return StatusError(
+        error.code, error.reason, error.message, {**(error.details or {}), "causes": [cause.as_object()]}
+    )
+
+
 def gone(oldest: int, asked: int) -> StatusError:
     return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
 

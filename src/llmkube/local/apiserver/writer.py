@@ -84,8 +84,7 @@ class Writer:
         if namespace is None:
             raise errors.not_found("namespaces", "", target.namespace)
         if namespace["metadata"].get("deletionTimestamp"):
-            why = f"unable to create new content in namespace {target.namespace} because it is being terminated"
-            raise errors.forbidden(target.resource.plural, target.resource.group, target.name, why)
+            raise errors.terminating(target.resource.plural, target.resource.group, target.name, target.namespace)
 
     def update(self, target: Target, body: object, options: Options) -> Object:
         old = self.stored(target)

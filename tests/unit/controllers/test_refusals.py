@@ -1,0 +1,62 @@
+"""What the API server refuses to make for an object is told in its status, and raised for its queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.controllers.conftest import HeldClock
+
+from llmkube.controllers.caches import caches
+from llmkube.controllers.inference import InferenceReconciler
+from llmkube.desired.settings import OperatorSettings
+from llmkube.kube.errors import ApiError, Forbidden, Invalid
+from llmkube.kube.kinds import Key
+from llmkube.kube.objects import CustomResource
+
+CHAT = Key("team", "chat")
+QUOTA = Forbidden(403, "Forbidden", 'services "chat" is forbidden: exceeded quota: small')
+BROKEN = Invalid(422, "Invalid", 'Service "chat" is invalid: spec.ports[0].port: Invalid value: 0')
+
+
+class Refusing:
+    """An applier whose every apply is refused, and that keeps the statuses."""
+
+    def __init__(self, error: ApiError) -> None:
+        self.error = error
+        self.statuses: list[dict[str, Any]] = []
+
+    def behind(self, *_: object) -> bool:
+        return False
+
+    async def apply(self, *_: object) -> bool:
+        raise self.error
+
+    async def apply_status(self, _kind: object, _key: object, status: dict[str, Any], _live: object) -> bool:
+        self.statuses.append(status)
+        return True
+
+
+class Silent:
+    def event(self, *_: object, **__: object) -> None:
+        """Nobody listens."""
+
+
+@pytest.mark.parametrize(("error", "advice"), [(QUOTA, "it is tried again"), (BROKEN, "correct the spec")])
+async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: ApiError, advice: str) -> None:
+    known = caches(None)  # type: ignore[arg-type]
+    manifest = {
+        "metadata": {"name": "chat", "namespace": "team", "uid": "u"},
+        "spec": {"modelRef": "tiny", "replicas": 3},
+    }
+    known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
+    applier = Refusing(error)
+    reconciler = InferenceReconciler(known, applier, Silent(), OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    with pytest.raises(type(error)):
+        await reconciler.reconcile(CHAT)
+    (status,) = applier.statuses
+    degraded = next(each for each in status["conditions"] if each["type"] == "Degraded")
+    assert (status["phase"], status["desiredReplicas"], degraded["reason"]) == ("Failed", 3, "Refused")
+    assert error.message in degraded["message"]
+    assert degraded["message"].endswith(advice)

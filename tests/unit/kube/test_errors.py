@@ -1,0 +1,34 @@
+"""Errors of the API server by their Status object."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from llmkube.kube.errors import Forbidden, from_response
+
+CAUSE = {
+    "reason": "NamespaceTerminating",
+    "message": "namespace team is being terminated",
+    "field": "metadata.namespace",
+}
+
+
+def status(details: object) -> bytes:
+    return json.dumps(
+        {"kind": "Status", "reason": "Forbidden", "message": "no", "code": 403, "details": details}
+    ).encode()
+
+
+def test_a_namespace_that_goes_away_is_told_from_a_lack_of_rights() -> None:
+    error = from_response(403, status({"name": "chat", "causes": [CAUSE]}))
+    assert isinstance(error, Forbidden)
+    assert error.is_terminating
+
+
+@pytest.mark.parametrize("details", [None, "x", {}, {"causes": None}, {"causes": ["x", {}]}, []])
+def test_a_lack_of_rights_is_no_namespace_that_goes_away(details: object) -> None:
+    error = from_response(403, status(details))
+    assert isinstance(error, Forbidden)
+    assert not error.is_terminating

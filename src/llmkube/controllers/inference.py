@@ -1,7 +1,8 @@
 """Reconciles an InferenceService: a Service at once, a Deployment once the Model's bytes are verified, and a status.
 
 Each pass reads stores only, and writes what differs. While a Model is not ready (it is fetched anew, or has failed) the
-Deployment that there is stays as it is: what serves must never be taken away by what does not yet.
+Deployment that there is keeps its pods as they are, only more or fewer of them: what serves must never be taken away
+by what does not yet.
 """
 
 from __future__ import annotations
@@ -112,6 +113,8 @@ class InferenceReconciler:
         if isinstance(model_spec, Trouble):
             waiting = waiting or model_spec
         if waiting or found is None or not isinstance(model_spec, ModelSpec):
+            if sight.deployment is not None:
+                await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, spec.replicas)
             return replace(sight, waiting=waiting, model_failed=is_lasting(waiting))
         model = with_kind(found, MODEL)
         wanted = deployment(isvc, spec, model=model, model_spec=model_spec, model_status=status, settings=self.settings)

@@ -69,6 +69,16 @@ class Applier:
         self._remember(key, kind, written)
         return True
 
+    async def scale(self, kind: Kind[T], owner: Key, live: T, replicas: int) -> bool:
+        """Change nothing but `spec.replicas` of what was applied before; Conflict when the object has changed since."""
+        if _spec(live).get("replicas") == replicas:
+            return False
+        body = {"metadata": {"resourceVersion": live.metadata.resource_version}, "spec": {"replicas": replicas}}
+        who = {"fieldManager": self._manager}
+        written = await self._client.patch(kind, key_of(live), body, content_type=MERGE_PATCH, params=who)
+        self._remember(owner, kind, written)
+        return True
+
     async def delete(self, kind: Kind[T], live: T, *, propagation: str = "Background") -> bool:
         """Delete that very object, once; whether it was there."""
         if live.metadata.deletion_timestamp is not None:

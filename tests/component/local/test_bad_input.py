@@ -98,6 +98,24 @@ def test_a_service_without_its_model_waits_and_starts_when_the_model_comes(
     local.llmkube("delete", "early")
 
 
+def test_a_service_whose_model_is_no_longer_ready_serves_on_and_can_be_scaled(
+    local: LocalMode, models: ModelServer
+) -> None:
+    url = models.url("smollm2.gguf")
+    local.apply(model("broken", url), service("steady", "broken"))
+    endpoint = local.until_ready("steady")["status"]["endpoint"]
+    local.apply(model("broken", url, sha256="0" * 64))
+    failed(local, "broken", "DigestMismatch")
+    assert answer(endpoint)
+    for replicas in (0, 1):
+        local.llmkube("scale", "steady", "--replicas", str(replicas))
+        until(lambda: len(local.pods("steady")), lambda found, wanted=replicas: found == wanted)
+    until(lambda: local.service("steady")["status"]["readyReplicas"], lambda ready: ready == 1)
+    assert condition(local.service("steady")["status"], "ModelReady")["status"] == "False"
+    assert answer(endpoint)
+    local.llmkube("delete", "steady", "model/broken")
+
+
 def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServer) -> None:
     local.apply(model("unclaimed", models.url("smollm2.gguf"), cache={"mode": "Existing", "claimName": "nowhere"}))
     failed(local, "unclaimed", "nowhere")

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 
 async def test_a_pod_that_ends_well_has_succeeded_and_its_log_can_be_read(machine, shell_pod):
     machine.create("pods", shell_pod("hello", "echo one; echo two >&2; echo three"))
@@ -138,6 +140,29 @@ async def test_a_program_that_is_not_installed_is_an_image_that_cannot_be_pulled
         )
     )
     assert "'no-such-program-here' is not on this machine's PATH" in waiting["message"]
+
+
+@pytest.fixture
+def no_engine(tmp_path, monkeypatch):
+    """Where the machine expects its engine; the node reads it when it starts."""
+    path = tmp_path / "llama-server"
+    monkeypatch.setenv("LLMKUBE_LLAMA_SERVER", str(path))
+    return path
+
+
+async def test_a_pod_of_the_engine_without_an_engine_says_how_to_get_one_and_starts_when_it_comes(
+    no_engine, machine, state_of
+):
+    container = {"name": "llama-server", "image": "ghcr.io/ggml-org/llama.cpp:server-b1", "args": ["--version"]}
+    pod = {"metadata": {"name": "engine"}, "spec": {"restartPolicy": "Never", "containers": [container]}}
+    machine.create("pods", {"apiVersion": "v1", "kind": "Pod", **pod})
+    waiting = await machine.until(
+        lambda: (found := state_of(machine.get("pods", "engine")).get("waiting")) and found.get("message") and found
+    )
+    assert "LLMKUBE_LLAMA_SERVER: expected the path of an executable, found" in waiting["message"]
+    no_engine.write_text("#!/bin/sh\necho built\n")
+    no_engine.chmod(0o755)
+    await machine.until(lambda: machine.get("pods", "engine")["status"]["phase"] == "Succeeded")
 
 
 async def test_a_host_path_is_refused_and_says_so(machine, shell_pod, state_of):

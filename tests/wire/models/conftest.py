@@ -40,6 +40,8 @@ class FileServer:
     sent: int = 0
     port: int = 0
     before_body: Callable[[], Awaitable[None]] | None = None
+    hold_at: int | None = None
+    held: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -78,6 +80,9 @@ class FileServer:
             await self.before_body()
         whole = len(body) == 1 or not self.cut_after
         for at in range(0, len(body) if whole else self.cut_after.pop(0), 65536):
+            if self.hold_at is not None and at >= self.hold_at:
+                self.held.set()
+                await asyncio.Event().wait()  # until the client goes
             piece = body[at : at + 65536]
             await response.write(piece)
             self.sent += len(piece)

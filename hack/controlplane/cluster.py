@@ -145,7 +145,7 @@ def start(directory: Path, program: Path, *, tied: bool) -> Cluster:
     try:
         _start(cluster)
     except BaseException:
-        cluster.stop(patience=0)  # kube-apiserver heeds no signal while it waits for etcd
+        cluster.stop(patience=0)  # nothing here is worth an end in good order
         raise
     return cluster
 
@@ -155,12 +155,20 @@ def _start(cluster: Cluster) -> None:
         server = Server(cluster.directory, f"https://{programs.ADDRESS}:{port}")
         write_all(cluster.directory, server.url)
         (cluster.directory / "etcd.yaml").write_text(programs.etcd_config())
-        cluster.run(programs.etcd())
+        _start_etcd(cluster)
         cluster.run(programs.apiserver(port))
         cluster.wait_until(lambda: server.answers("/readyz"), "a ready kube-apiserver")
     cluster.run(programs.controllers())
     cluster.run(programs.scheduler())
     cluster.wait_until(lambda: server.answers(DEFAULT_ACCOUNT), "a working kube-controller-manager")
+
+
+def _start_etcd(cluster: Cluster) -> None:
+    """Start etcd and wait for it: kube-apiserver tries again only a second after it did not find it."""
+    socket = cluster.directory / programs.CLIENTS_SOCKET
+    socket.unlink(missing_ok=True)
+    cluster.run(programs.etcd())
+    cluster.wait_until(socket.exists, "etcd's socket")
 
 
 def stop(directory: Path, patience: float = STOP_PATIENCE) -> None:

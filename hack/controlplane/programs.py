@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import yaml
 
-CLIENTS = "unix://etcd-clients:0"
-PEERS = "unix://etcd-peers:0"  # etcd wants something like a port in this name
+CLIENTS_SOCKET = "etcd-clients:0"  # etcd wants something like a port in a socket's name
+CLIENTS = f"unix://{CLIENTS_SOCKET}"
+PEERS = "unix://etcd-peers:0"
 ADDRESS = "127.0.0.1"
 ETCD_CONFIG = {
     "name": "controlplane",
@@ -20,6 +21,9 @@ ETCD_CONFIG = {
     "initial-cluster": f"controlplane={PEERS}",
     # A test's data need not survive the machine's end, and a flush costs more than all else in a write.
     "unsafe-no-fsync": True,
+    # In milliseconds: the only member need not wait long for the others' votes.
+    "heartbeat-interval": 10,
+    "election-timeout": 100,
     "log-level": "warn",
     # In nanoseconds. A configuration file's default is 0, which logs every request.
     "warning-unary-request-duration": 1_000_000_000,
@@ -68,6 +72,9 @@ def controllers() -> list[str]:
     return [
         CONTROLLERS,
         *_client(CONTROLLERS),
+        # The defaults hold the controllers back for seconds at the start, and whenever a namespace is emptied.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
         "--use-service-account-credentials",
         "--service-account-private-key-file=service-accounts.key",
         "--root-ca-file=ca.crt",

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import yaml
 
 from llmkube.kube.errors import KubeError
+from llmkube.kube.trust import Trust
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -81,7 +82,7 @@ class ClusterConfig:
     server: str
     namespace: str
     credentials: Credentials
-    tls: ssl.SSLContext | None = None
+    tls: Trust | None = None
     origin: str = ""
 
 
@@ -114,10 +115,9 @@ def in_cluster() -> ClusterConfig:
         raise ConfigError("KUBERNETES_SERVICE_HOST is not set: this pod has no way to its API server")
     host = f"[{host}]" if ":" in host else host
     namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
-    tls = ssl.create_default_context(cafile=SERVICE_ACCOUNT / "ca.crt")
-    return ClusterConfig(
-        f"https://{host}:{port}", namespace, TokenFile(SERVICE_ACCOUNT / "token"), tls, "the pod's service account"
-    )
+    authority, origin = SERVICE_ACCOUNT / "ca.crt", "the pod's service account"
+    tls = Trust(lambda: ssl.create_default_context(cafile=authority), files=[authority], origin=origin)
+    return ClusterConfig(f"https://{host}:{port}", namespace, TokenFile(SERVICE_ACCOUNT / "token"), tls, origin)
 
 
 def from_kubeconfig(path: Path, context: str | None = None) -> ClusterConfig:
@@ -167,7 +167,13 @@ def _credentials(path: Path, context: str, user: dict[str, Any]) -> Credentials:
     return StaticToken()
 
 
-def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
+def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Trust:
+    named = (cluster.get("certificate-authority"), user.get("client-certificate"), user.get("client-key"))
+    files = [path.parent / each for each in named if each]
+    return Trust(lambda: _context(path, cluster, user), files=files, origin=str(path))
+
+
+def _context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     data = cluster.get("certificate-authority-data")
     file = cluster.get("certificate-authority")
     context = ssl.create_default_context(

@@ -10,7 +10,6 @@ import random
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from llmkube.kube import objects
-from llmkube.kube.kinds import Kind, key_of
 from llmkube.kube.store import Deltas, Index, Store
 from llmkube.kube.watch import Watcher
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from llmkube.kube.client import Client
+    from llmkube.kube.kinds import Kind
 
 T = TypeVar("T", bound=objects.Object)
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -139,7 +139,7 @@ class _Part(Generic[T]):
 
     def deleted(self, obj: T) -> None:
         self._note(obj)
-        self._informer.tell(self._informer.store.delete(key_of(obj)))
+        self._informer.tell(self._informer.store.remove(obj))
 
     def progressed(self, version: str) -> None:
         self.version = int(version) if version.isdecimal() else self.version

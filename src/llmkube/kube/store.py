@@ -63,11 +63,18 @@ class Store(Generic[T]):
         return [self._objects[key] for key in sorted(self._indexed[index].get(value, ()))]
 
     def apply(self, obj: T) -> Deltas[T]:
-        """Store an object, unless a later version of it is there."""
+        """Store an object, unless this or a later version is there: versions grow also from one uid to the next."""
         old = self._objects.get(key_of(obj))
-        if old is not None and old.metadata.uid == obj.metadata.uid and version(obj) < version(old):
+        if old is not None and 0 < version(obj) <= version(old):
             return []
         return self._set(obj)
+
+    def remove(self, obj: T) -> Deltas[T]:
+        """Forget an object that was deleted, unless one that came after it is there."""
+        old = self._objects.get(key_of(obj))
+        if old is not None and 0 < version(obj) < version(old):
+            return []
+        return self.delete(key_of(obj))
 
     def delete(self, key: Key) -> Deltas[T]:
         """Forget a key."""

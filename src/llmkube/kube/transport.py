@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from llmkube import __version__
 from llmkube.kube.errors import ApiError, ServerError, TooManyRequests, TransportError, Unauthorized, from_response
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping
     from types import TracebackType
 
@@ -29,6 +31,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 ATTEMPTS = 4
 MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64
+KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _NETWORK = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -55,6 +58,16 @@ class _Request:
         return headers if self.body is None else headers | {"Content-Type": self.content_type}
 
 
+@dataclass(frozen=True)
+class _Stream:
+    method: str
+    path: str
+    params: Mapping[str, str] | None
+    body: bytes | None
+    headers: Mapping[str, str]
+    idle_timeout: float
+
+
 class Transport:
     """One session to one API server; `async with` opens and closes it."""
 
@@ -65,7 +78,7 @@ class Transport:
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def __aenter__(self) -> Transport:
-        connector = aiohttp.TCPConnector(limit=0, ssl=self.config.tls if self.config.tls is not None else True)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=_kept_alive)
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": f"llmkube/{__version__}"},
@@ -126,7 +139,13 @@ class Transport:
             async with (
                 self._slots,
                 self._open().request(
-                    asked.method, url, params=asked.params, data=asked.body, headers=headers, timeout=timeout
+                    asked.method,
+                    url,
+                    params=asked.params,
+                    data=asked.body,
+                    headers=headers,
+                    timeout=timeout,
+                    ssl=self._tls(),
                 ) as response,
             ):
                 code = str(response.status)
@@ -151,24 +170,46 @@ class Transport:
         headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Yield the lines of an answer as they come; silence of `idle_timeout` seconds is a TransportError."""
-        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=idle_timeout)
-        sent = {"Accept": JSON, **(headers or {}), **await self.config.credentials.headers()}
-        if body is not None:
-            sent["Content-Type"] = JSON
-        code, started = "<error>", asyncio.get_running_loop().time()
+        accepted = {"Accept": JSON, **(headers or {}), **({} if body is None else {"Content-Type": JSON})}
+        asked = _Stream(method, path, params, body, accepted, idle_timeout)
         try:
-            async with self._open().request(
-                method, self.config.server + path, params=params, data=body, headers=sent, timeout=timeout
-            ) as response:
-                code = str(response.status)
-                self._count(method, code, asyncio.get_running_loop().time() - started)
-                if response.status >= 400:
-                    raise _error(response, await response.content.read(1 << 20))
+            async with await self._answer(asked) as response:
                 yield _lines(response)
         except _NETWORK as error:
-            if code == "<error>":
-                self._count(method, code, asyncio.get_running_loop().time() - started)
             raise self._lost(method, path, error) from error
+
+    async def _answer(self, asked: _Stream) -> aiohttp.ClientResponse:
+        """Return an answer that is a success, its body unread; a 401 is asked again with new credentials."""
+        response = await self._begin(asked, refresh=False)
+        if response.status == 401:
+            response.close()
+            response = await self._begin(asked, refresh=True)
+        if response.status < 400:
+            return response
+        async with response:
+            raise _error(response, await response.content.read(1 << 20))
+
+    async def _begin(self, asked: _Stream, *, refresh: bool) -> aiohttp.ClientResponse:
+        headers = {**asked.headers, **await self.config.credentials.headers(refresh=refresh)}
+        timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=asked.idle_timeout)
+        url, code, started = self.config.server + asked.path, "<error>", asyncio.get_running_loop().time()
+        try:
+            response = await self._open().request(
+                asked.method,
+                url,
+                params=asked.params,
+                data=asked.body,
+                headers=headers,
+                timeout=timeout,
+                ssl=self._tls(),
+            )
+            code = str(response.status)
+            return response
+        finally:
+            self._count(asked.method, code, asyncio.get_running_loop().time() - started)
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        return self.config.tls.context() if self.config.tls is not None else True
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -182,6 +223,16 @@ class Transport:
     def _count(self, method: str, code: str, seconds: float) -> None:
         if self.observer is not None:
             self.observer.request(method=method, code=code, seconds=seconds)
+
+
+def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A peer that is gone without a word is noticed within a minute, not at the end of a watch."""
+    made = socket.socket(family=address[0], type=address[1], proto=address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, seconds in KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+    return made
 
 
 def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:

@@ -91,6 +91,7 @@ class Watcher(Generic[T]):
             except Gone:
                 self._version = ""
                 log.debug("watch expired; listing again", path=self._path)
+                await asyncio.sleep(self._backoff.next())  # a server that always says so must not be listed in a loop
             except KubeError as error:
                 await self._failed(error)
 

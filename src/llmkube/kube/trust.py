@@ -1,0 +1,53 @@
+"""The certificates with which we know an API server, and it knows us: read again when their files change.
+
+A cluster rotates its authority and its clients' certificates while we run; a connection that is open stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llmkube.kube.errors import KubeError
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+class TrustError(KubeError):
+    """The certificates cannot be read; the message names the file's owner and why."""
+
+
+class Trust:
+    """A TLS context that is as new as the files it is made from."""
+
+    def __init__(self, load: Callable[[], ssl.SSLContext], *, files: Sequence[Path], origin: str) -> None:
+        self._load = load
+        self._files = tuple(files)
+        self._read = self._times()
+        try:
+            self._context = load()
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; base64 and keys raise ValueError
+            raise TrustError(f"{origin}: its certificates cannot be read: {error}; correct them") from error
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection; the last good one while new files are half written."""
+        now = self._times()
+        if now != self._read:
+            try:
+                self._context = self._load()
+                self._read = now
+            except (OSError, ValueError):
+                return self._context
+        return self._context
+
+    def _times(self) -> tuple[int, ...]:
+        return tuple(_modified(each) for each in self._files)
+
+
+def _modified(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,159 @@
+"""Credentials and certificates that change while we run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from aiohttp import web
+from tests.wire.kube.conftest import Script, end_of_initial, lines
+
+from llmkube.kube.config import ClusterConfig, from_kubeconfig
+from llmkube.kube.errors import TransportError, Unauthorized
+from llmkube.kube.transport import Transport
+from llmkube.kube.trust import TrustError
+from llmkube.local.apiserver.tls import certificates
+
+UNAUTHORIZED = {"kind": "Status", "code": 401, "reason": "Unauthorized", "message": "Unauthorized"}
+
+
+class Expiring:
+    """A plugin whose token has expired until it is asked for a new one."""
+
+    def __init__(self) -> None:
+        self.refreshed = 0
+
+    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
+        self.refreshed += refresh
+        return {"Authorization": f"Bearer {'new' if self.refreshed else 'old'}"}
+
+
+@pytest.fixture
+async def address(script: Script) -> AsyncIterator[str]:
+    """An API server that knows only the new token."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] != "Bearer new":
+            return web.json_response(UNAUTHORIZED, status=401)
+        return await script.handle(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    yield site.name
+    await runner.cleanup()
+
+
+async def test_a_request_with_an_expired_token_is_sent_again_with_a_new_one(
+    script: Script, address: str, say: Any
+) -> None:
+    script.answers = [say.whole({"kind": "Pod"})]
+    credentials = Expiring()
+    async with Transport(ClusterConfig(address, "default", credentials)) as transport:
+        await transport.request("GET", "/api/v1/pods")
+        await transport.request("GET", "/api/v1/pods")
+    assert credentials.refreshed == 1
+
+
+async def test_a_watch_with_an_expired_token_is_asked_for_again_with_a_new_one(script: Script, address: str) -> None:
+    script.answers = [lines(end_of_initial(5))]
+    credentials = Expiring()
+    async with (
+        Transport(ClusterConfig(address, "default", credentials)) as transport,
+        transport.stream("/api/v1/pods", idle_timeout=5) as found,
+    ):
+        assert [each async for each in found] == [end_of_initial(5).strip()]
+    assert credentials.refreshed == 1
+
+
+async def test_who_is_refused_also_with_new_credentials_is_told_so(address: str) -> None:
+    class Unknown(Expiring):
+        async def headers(self, *, refresh: bool = False) -> dict[str, str]:
+            self.refreshed += refresh
+            return {"Authorization": "Bearer nobody"}
+
+    credentials = Unknown()
+    async with Transport(ClusterConfig(address, "default", credentials)) as transport:
+        with pytest.raises(Unauthorized):
+            await transport.request("GET", "/api/v1/pods")
+        with pytest.raises(Unauthorized):
+            async with transport.stream("/api/v1/pods", idle_timeout=5):
+                pass
+    assert credentials.refreshed == 2
+
+
+class TlsServer:
+    """An API server whose authority can be made anew."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runner: web.AppRunner
+
+    async def start(self, name: str, port: int = 0) -> str:
+        """Listen with the certificates of one folder; return the port."""
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self._answer)
+        self.runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self.runner.setup()
+        found = certificates(self.folder / name)
+        await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=found.context).start()
+        (self.folder / "ca.crt").write_text(found.ca_pem)
+        return str(self.runner.addresses[0][1])
+
+    async def _answer(self, _: web.Request) -> web.Response:
+        return web.json_response({"kind": "Pod"})
+
+
+def kubeconfig(folder: Path, port: str) -> Path:
+    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": "ca.crt"}
+    content = {
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+    }
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+async def test_an_authority_that_was_made_anew_is_trusted_as_soon_as_its_file_says_so(tmp_path: Path) -> None:
+    server = TlsServer(tmp_path)
+    port = await server.start("first")
+    async with Transport(from_kubeconfig(kubeconfig(tmp_path, port))) as transport:
+        await transport.request("GET", "/api/v1/pods/a")
+        await server.runner.cleanup()
+        before = (tmp_path / "ca.crt").read_bytes()
+        await server.start("second", int(port))
+        after = (tmp_path / "ca.crt").read_bytes()
+        _replace(tmp_path / "ca.crt", before, age=2)
+        with pytest.raises(TransportError, match="certificate"):
+            await transport.request("GET", "/api/v1/pods/a")
+        _replace(tmp_path / "ca.crt", after[: len(after) // 2], age=1)
+        with pytest.raises(TransportError, match="certificate"):
+            await transport.request("GET", "/api/v1/pods/a")
+        _replace(tmp_path / "ca.crt", after, age=0)
+        await transport.request("GET", "/api/v1/pods/a")
+    await server.runner.cleanup()
+
+
+def _replace(path: Path, content: bytes, *, age: int) -> None:
+    """As the kubelet does, with a modification time that differs for certain."""
+    path.write_bytes(content)
+    now = 1_700_000_000 - age
+    os.utime(path, (now, now))
+
+
+def test_certificates_that_cannot_be_read_are_one_line_with_the_kubeconfig(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, "1")
+    with pytest.raises(TrustError, match="kubeconfig: its certificates cannot be read"):
+        from_kubeconfig(path)
+    (tmp_path / "ca.crt").write_text("no certificate")
+    with pytest.raises(TrustError, match="kubeconfig: its certificates cannot be read"):
+        from_kubeconfig(path)

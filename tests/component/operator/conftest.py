@@ -1,0 +1,103 @@
+"""The operator on a control plane, in a namespace of the test's own, with a stand-in for nodes."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.component.local.conftest import models, smollm2
+from tests.component.operator.api import Api, Object, Refused
+from tests.component.operator.kubelet import Kubelet
+from tests.component.operator.plane import Plane, embedded, real
+from tests.component.operator.process import Operator
+
+__all__ = ["models", "smollm2"]
+Until = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def plane(request: pytest.FixtureRequest) -> Iterator[Plane]:
+    with (embedded if request.config.getoption("--control-plane") == "embedded" else real)() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def api(plane: Plane) -> Api:
+    return plane.api
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kubelet(api: Api) -> Iterator[Kubelet]:
+    with Kubelet(api) as one:
+        yield one
+
+
+@pytest.fixture
+def here(api: Api, until: Until) -> Iterator[str]:
+    """A namespace, ready for pods."""
+    name = f"operator-{secrets.token_hex(4)}"
+    api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    api.delete("namespaces", "", name)
+
+
+@pytest.fixture
+def operator(plane: Plane, here: str, tmp_path: Path) -> Iterator[Operator]:
+    """One operator of this namespace alone."""
+    with Operator(plane.kubeconfig, tmp_path / "operator.log", "--no-leader-elect", "--namespace", here) as one:
+        one.until_ready()
+        yield one
+
+
+@pytest.fixture(scope="session")
+def until() -> Until:
+    def wait(look: Callable[[], Any], good: Callable[[Any], Any] = bool, *, seconds: float = 30) -> Any:
+        deadline = time.monotonic() + seconds
+        seen: Any = None
+        while time.monotonic() < deadline:
+            try:
+                if good(seen := look()):
+                    return seen
+            except (Refused, KeyError, IndexError):
+                pass
+            time.sleep(0.05)
+        pytest.fail(f"never became good within {seconds} s; last seen:\n{yaml.safe_dump(seen)}")
+
+    return wait
+
+
+@pytest.fixture
+def documents(models: Any) -> Callable[..., tuple[Object, Object]]:
+    """A Model and a service of it."""
+
+    def make(name: str = "chat", **spec: Any) -> tuple[Object, Object]:
+        source = models.url("smollm2.gguf")
+        model = {"apiVersion": "inference.llmkube.dev/v1alpha1", "kind": "Model", "metadata": {"name": name}}
+        service = {"apiVersion": model["apiVersion"], "kind": "InferenceService", "metadata": {"name": name}}
+        return {**model, "spec": {"source": source}}, {**service, "spec": {"modelRef": name, **spec}}
+
+    return make
+
+
+@pytest.fixture
+def serving(api: Api, here: str, operator: Operator, documents: Callable[..., Any], until: Until) -> Callable[..., Any]:
+    """Apply both documents and wait until the service is ready."""
+
+    def serve(name: str = "chat", **spec: Any) -> Object:
+        model, service = documents(name, **spec)
+        api.apply("models", here, model)
+        api.apply("inferenceservices", here, service)
+        found: Object = until(lambda: api.get("inferenceservices", here, name), is_ready)
+        return found
+
+    return serve
+
+
+def is_ready(service: Object) -> bool:
+    status = service.get("status", {})
+    return status.get("phase") == "Ready" and status["observedGeneration"] == service["metadata"]["generation"]

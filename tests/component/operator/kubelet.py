@@ -1,0 +1,83 @@
+"""A stand-in for nodes: neither control plane of these tests has one, so nothing real runs in their pods.
+
+It says of every pod what a kubelet would say when all goes well: a fetch Job's pod has verified a file, any other pod
+is ready. What real pods do is tested by tests/component/local and by e2e.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING
+
+from tests.component.operator.api import Refused
+
+if TYPE_CHECKING:
+    from tests.component.operator.api import Api, Object
+
+SHA256 = "ab" * 32
+NOW = "2026-01-01T00:00:00Z"
+TICK = 0.05
+
+
+def verified(pod: Object) -> str:
+    """The last words of `llmkube fetch` in this pod."""
+    words = pod["spec"]["containers"][0]["command"]
+    given = {flag: words[words.index(flag) + 1] for flag in ("--namespace", "--name", "--sha256") if flag in words}
+    digest = given.get("--sha256", SHA256)
+    where = f"v1/models/{given['--namespace']}/{given['--name']}/{digest[:12]}/model.gguf"
+    return json.dumps({"event": "done", "sha256": digest, "bytes": 1000, "path": where})
+
+
+def status_of(pod: Object) -> Object:
+    fetches = pod["spec"]["containers"][0]["name"] == "fetch"
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": NOW, "finishedAt": NOW}}
+    if fetches:
+        ended["terminated"]["message"] = verified(pod)
+    state = ended if fetches else {"running": {"startedAt": NOW}}
+    said = "False" if fetches else "True"
+    told = {"ready": not fetches, "restartCount": 0, "image": "x", "imageID": "x", "state": state}
+    conditions = [
+        {"type": each, "status": said if each.endswith("Ready") else "True", "lastTransitionTime": NOW}
+        for each in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
+    ]
+    return {
+        "phase": "Succeeded" if fetches else "Running",
+        "conditions": conditions,
+        "startTime": NOW,
+        "containerStatuses": [{"name": each["name"], **told} for each in pod["spec"]["containers"]],
+    }
+
+
+class Kubelet:
+    """Looks at the pods of all namespaces again and again, in a thread; `held` makes it say nothing."""
+
+    def __init__(self, api: Api) -> None:
+        self.held = threading.Event()
+        self._api = api
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Kubelet:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK):
+            if not self.held.is_set():
+                for pod in self._api.items("pods"):
+                    self._tell(pod)
+
+    def _tell(self, pod: Object) -> None:
+        if pod.get("status", {}).get("phase", "Pending") != "Pending":
+            return
+        metadata = pod["metadata"]
+        try:
+            self._api.patch("pods", metadata["namespace"], metadata["name"], {"status": status_of(pod)}, "status")
+        except Refused as error:
+            if error.status not in {404, 409}:
+                raise

@@ -1,0 +1,109 @@
+"""A control plane with LLMKube's manifests on it: the embedded one in a thread, or the real one of the session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+from tests.component.operator.api import Api, from_kubeconfig, path
+from tests.conformance.backends import KUBECONFIG, TOKEN, NoLogs
+
+from llmkube.local.apiserver.registry import Registry
+from llmkube.local.apiserver.server import ApiServer
+from llmkube.local.controllers import run_controllers
+
+MANIFESTS = Path(__file__).parents[3] / "manifests"
+CRDS = sorted((MANIFESTS / "crd").glob("*llmkube.dev.yaml"))
+SYSTEM = "llmkube-system"
+ACCOUNT = "llmkube-operator"
+
+
+@dataclass(frozen=True)
+class Plane:
+    """`api` may do everything; `kubeconfig` is the operator's own."""
+
+    api: Api
+    kubeconfig: Path
+    is_real: bool
+
+
+class EmbeddedServer:
+    """The embedded API server and its controllers, without a node, in a thread of their own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.url = ""
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
+
+    def __enter__(self) -> EmbeddedServer:
+        self._stopped = asyncio.Event()
+        self._thread.start()
+        assert self._ready.wait(20)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(20)
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        registry = Registry(self.home / "objects.db")
+        server = ApiServer(registry, token=TOKEN, tls=None, log_reader=NoLogs())
+        await server.start()
+        controllers = asyncio.create_task(run_controllers(registry, volumes=self.home / "volumes"))
+        self.url = server.url
+        self._ready.set()
+        await self._stopped.wait()
+        controllers.cancel()
+        with suppress(asyncio.CancelledError):
+            await controllers
+        await server.stop()
+        registry.close()
+
+
+@contextmanager
+def embedded() -> Iterator[Plane]:
+    with tempfile.TemporaryDirectory() as home, EmbeddedServer(Path(home)) as server:
+        api = Api(server.url, None, TOKEN)
+        api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml")
+        yield Plane(api, kubeconfig(Path(home), server.url, TOKEN), is_real=False)
+
+
+@contextmanager
+def real() -> Iterator[Plane]:
+    """The operator is its service account, with the rights of manifests/rbac and no others."""
+    admin = Path(os.environ[KUBECONFIG])
+    api = from_kubeconfig(admin)
+    api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml", MANIFESTS / "rbac" / "operator.yaml")
+    token = api.ask("POST", path("serviceaccounts", SYSTEM, ACCOUNT, "token"), {"spec": {"expirationSeconds": 7200}})
+    authority = yaml.safe_load(admin.read_text())["clusters"][0]["cluster"]["certificate-authority"]
+    with tempfile.TemporaryDirectory() as home:
+        own = kubeconfig(Path(home), api.server, token["status"]["token"], authority=str(admin.parent / authority))
+        yield Plane(api, own, is_real=True)
+
+
+def kubeconfig(folder: Path, server: str, token: str, *, authority: str = "") -> Path:
+    """Write a kubeconfig that only we can read."""
+    cluster = {"server": server, **({"certificate-authority": authority} if authority else {})}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": SYSTEM}}],
+        "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": {"token": token}}],
+    }
+    file = folder / "operator.kubeconfig"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content))
+    return file

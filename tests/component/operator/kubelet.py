@@ -23,10 +23,11 @@ TICK = 0.05
 def verified(pod: Object) -> str:
     """The last words of `llmkube fetch` in this pod."""
     words = pod["spec"]["containers"][0]["command"]
-    given = {flag: words[words.index(flag) + 1] for flag in ("--namespace", "--name", "--sha256") if flag in words}
+    flags = ("--namespace", "--name", "--sha256", "--size")
+    given = {flag: words[words.index(flag) + 1] for flag in flags if flag in words}
     digest = given.get("--sha256", SHA256)
     where = f"v1/models/{given['--namespace']}/{given['--name']}/{digest[:12]}/model.gguf"
-    return json.dumps({"event": "done", "sha256": digest, "bytes": 1000, "path": where})
+    return json.dumps({"event": "done", "sha256": digest, "bytes": int(given["--size"]), "path": where})
 
 
 def status_of(pod: Object) -> Object:

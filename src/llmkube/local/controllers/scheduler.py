@@ -89,7 +89,7 @@ class Scheduler:
     def _explain(self, pod: Object, reason: str, message: str) -> None:
         conditions = [one for one in status_of(pod).get("conditions") or () if one["type"] != "PodScheduled"]
         scheduled = merged(pod, "PodScheduled", "False", reason, message, now=self._cluster.clock())
-        status = {**status_of(pod), "phase": "Pending", "conditions": [*conditions, scheduled]}
+        status = {"phase": "Pending", **status_of(pod), "conditions": [*conditions, scheduled]}
         if status != pod.get("status"):
             self._cluster.set_status("pods", pod, status)
             self._cluster.recorder.warning(pod, "FailedScheduling", message)

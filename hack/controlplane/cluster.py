@@ -155,6 +155,7 @@ def _start(cluster: Cluster) -> None:
         server = Server(cluster.directory, f"https://{programs.ADDRESS}:{port}")
         write_all(cluster.directory, server.url)
         (cluster.directory / "etcd.yaml").write_text(programs.etcd_config())
+        (cluster.directory / "audit.yaml").write_text(programs.audit_policy())
         _start_etcd(cluster)
         cluster.run(programs.apiserver(port))
         cluster.wait_until(lambda: server.answers("/readyz"), "a ready kube-apiserver")

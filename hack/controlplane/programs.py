@@ -28,12 +28,27 @@ ETCD_CONFIG = {
     # In nanoseconds. A configuration file's default is 0, which logs every request.
     "warning-unary-request-duration": 1_000_000_000,
 }
+# What service accounts of ours ask for and are refused: what a test of their rights reads.
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts:llmkube-system"]},
+        {"level": "None"},
+    ],
+}
 ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
 
 
 def etcd_config() -> str:
     """Return the content of etcd.yaml."""
     return yaml.safe_dump(ETCD_CONFIG, sort_keys=False)
+
+
+def audit_policy() -> str:
+    """Return the content of audit.yaml."""
+    return yaml.safe_dump(AUDIT_POLICY, sort_keys=False)
 
 
 def etcd() -> list[str]:
@@ -63,6 +78,8 @@ def apiserver(port: int) -> list[str]:
         "--service-account-key-file=service-accounts.key",
         "--service-account-signing-key-file=service-accounts.key",
         "--allow-privileged=true",
+        "--audit-policy-file=audit.yaml",
+        "--audit-log-path=audit.log",
         "--cert-dir=.",
     ]
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llmkube.kube.client import Client
-    from llmkube.kube.config import ClusterConfig
     from llmkube.runtime.manager import Manager
     from llmkube.runtime.metrics import Metrics
 
@@ -160,16 +159,18 @@ async def run(options: Options, settings: OperatorSettings) -> None:
     from llmkube.runtime.signals import stopping
 
     cluster, metrics = await config.load(options.kubeconfig, options.context), Metrics()
-    async with Transport(cluster, observer=Requests(metrics)) as transport:
-        manager = build(Client(transport), cluster, options, settings, metrics=metrics)
+    requests = Requests(metrics)
+    async with Transport(cluster, observer=requests) as transport, Transport(cluster, observer=requests) as leasing:
+        manager = build(Client(transport), Client(leasing), options, settings, metrics=metrics)
         with stopping(manager.stop):
             await manager.run()
 
 
 def build(
-    client: Client, cluster: ClusterConfig, options: Options, settings: OperatorSettings, *, metrics: Metrics
+    client: Client, leasing: Client, options: Options, settings: OperatorSettings, *, metrics: Metrics
 ) -> Manager:
-    """Put the manager together; nothing runs yet."""
+    """Put the manager together; nothing runs yet. The lease has a way of its own: it never waits behind other writes,
+    and those are fenced by it."""
     from llmkube.controllers.setup import controllers
     from llmkube.kube.lease import RENEW_DEADLINE, LeaderElector
     from llmkube.runtime.clock import SystemClock
@@ -178,8 +179,9 @@ def build(
 
     clock = SystemClock()
     wiring = controllers(client, settings, clock)
-    namespace = options.leader_election_namespace or cluster.namespace
-    elector = LeaderElector(client, namespace=namespace, name=LEASE, identity=identity(), clock=clock)
+    namespace = options.leader_election_namespace or leasing.namespace
+    elector = LeaderElector(leasing, namespace=namespace, name=LEASE, identity=identity(), clock=clock)
+    client.transport.fence = elector.seconds_left if options.leader_elect else None
     return Manager(
         informers=wiring.informers,
         controllers=wiring.controllers,

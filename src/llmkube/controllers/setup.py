@@ -59,8 +59,10 @@ class _Target:
             self.controller.enqueue(key)
 
 
-def controllers(client: Client, settings: OperatorSettings, clock: Clock) -> Wiring:
-    """Return the operator's parts, wired to each other."""
+def controllers(
+    client: Client, settings: OperatorSettings, clock: Clock, *, source: SourceReader | None = None
+) -> Wiring:
+    """Return the operator's parts, wired to each other; `source` is who asks where models come from."""
     known = caches(client, settings.namespaces)
     events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
@@ -71,7 +73,7 @@ def controllers(client: Client, settings: OperatorSettings, clock: Clock) -> Wir
         caches=known,
         applier=appliers[MODEL_MANAGER],
         resolver=resolver,
-        source=SourceReader(client, settings),
+        source=source or SourceReader(client, settings),
         progress=progress,
         fetch=ModelFetch(known, appliers[MODEL_MANAGER], progress, settings, clock),
         events=events,

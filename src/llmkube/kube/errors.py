@@ -2,6 +2,7 @@
 
 KubeError
 ├── TransportError          no answer: refused, reset, timed out, not JSON
+├── FencedError             not sent: this process may not be the leader any more
 └── ApiError                an answer that is not a success (status, reason, message of the Status object)
     ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
     ├── Conflict 409        │   └── AlreadyExists
@@ -22,6 +23,10 @@ class KubeError(Exception):
 
 class TransportError(KubeError):
     """The API server did not answer; the message says what was tried."""
+
+
+class FencedError(KubeError):
+    """A write that was not sent, because the lease that allowed it may have run out."""
 
 
 class ApiError(KubeError):

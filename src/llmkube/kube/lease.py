@@ -81,6 +81,10 @@ class LeaderElector:
             return ""
         return f"leading, but lease {self._key} was not renewed for more than {DURATION} s"
 
+    def seconds_left(self) -> float:
+        """For how long nobody else can lead: what a write may take at most. 0 when this process does not lead."""
+        return 0.0 if self._renewed is None else max(0.0, self._renewed + DURATION - self._clock.monotonic())
+
     async def _acquire(self) -> None:
         while not await self._try():  # noqa: ASYNC110 - it polls the API server, not a variable
             await asyncio.sleep(RETRY * random.uniform(1.0, 1.2))  # noqa: S311 - jitter

@@ -15,11 +15,19 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 
 from llmkube import __version__
-from llmkube.kube.errors import ApiError, ServerError, TooManyRequests, TransportError, Unauthorized, from_response
+from llmkube.kube.errors import (
+    ApiError,
+    FencedError,
+    ServerError,
+    TooManyRequests,
+    TransportError,
+    Unauthorized,
+    from_response,
+)
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
     from types import TracebackType
 
     from llmkube.kube.config import ClusterConfig
@@ -28,6 +36,7 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ATTEMPTS = 4
 MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64
@@ -74,6 +83,8 @@ class Transport:
     def __init__(self, config: ClusterConfig, *, observer: RequestObserver | None = None) -> None:
         self.config = config
         self.observer = observer
+        self.fence: Callable[[], float] | None = None
+        """For how many seconds this process may still write: the rest of its lease. Asked when a write leaves."""
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
@@ -132,22 +143,30 @@ class Transport:
 
     async def _once(self, asked: _Request, *, refresh: bool) -> bytes:
         headers = asked.headers | await self.config.credentials.headers(refresh=refresh)
-        timeout = aiohttp.ClientTimeout(total=asked.timeout, connect=10)
+        async with self._slots:
+            return await self._send(asked, headers, timeout=self._allowed(asked))
+
+    def _allowed(self, asked: _Request) -> float:
+        """How many seconds the request may take: a write no longer than this process is sure to lead."""
+        if self.fence is None or asked.method not in WRITES:
+            return asked.timeout
+        left = self.fence()
+        if left <= 0:
+            raise FencedError(f"{asked.method} {asked.path} was not sent: another process may lead by now")
+        return min(asked.timeout, left)
+
+    async def _send(self, asked: _Request, headers: Mapping[str, str], *, timeout: float) -> bytes:
         started, code = asyncio.get_running_loop().time(), "<error>"
-        url = self.config.server + asked.path
         try:
-            async with (
-                self._slots,
-                self._open().request(
-                    asked.method,
-                    url,
-                    params=asked.params,
-                    data=asked.body,
-                    headers=headers,
-                    timeout=timeout,
-                    ssl=self._tls(),
-                ) as response,
-            ):
+            async with self._open().request(
+                asked.method,
+                self.config.server + asked.path,
+                params=asked.params,
+                data=asked.body,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=10),
+                ssl=self._tls(),
+            ) as response:
                 code = str(response.status)
                 content = await response.read()
                 if response.status >= 400:

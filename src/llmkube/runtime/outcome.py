@@ -17,12 +17,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.kube.errors import ApiError, Forbidden, Invalid, TransportError
+from llmkube.kube.errors import Forbidden, Invalid, KubeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-EXPECTED = (ApiError, TransportError, OSError, TimeoutError)
+EXPECTED = (KubeError, OSError, TimeoutError)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,147 @@
+"""Everything in a cluster that is not the operator: volumes, the Deployment and Job controllers, nodes, the collector.
+
+Each step looks at the whole and does what is due, in an order and after delays that chance decides. It asks the server
+directly: its own network is not under test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.component.operator.kubelet import verified
+from tests.sim.state import key_of, now
+
+if TYPE_CHECKING:
+    import random
+
+    from tests.sim.ownership import Manifest
+    from tests.sim.state import State
+
+CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", "pods")
+
+
+class World:
+    """`failing` is how likely a pod ends badly where it could have ended well."""
+
+    def __init__(self, state: State, chance: random.Random) -> None:
+        self._state = state
+        self._chance = chance
+        self.failing = 0.0
+        self.eager = False
+
+    async def run(self) -> None:
+        while True:
+            await asyncio.sleep(self._chance.uniform(0.1, 2.0))
+            self.step()
+
+    def step(self) -> None:
+        self._collect()
+        for each in self._state.items("persistentvolumeclaims"):
+            if each.get("status", {}).get("phase") != "Bound" and self._is_due():
+                self._say("persistentvolumeclaims", each, {"phase": "Bound"})
+        for each in self._state.items("jobs"):
+            self._run_job(each)
+        for each in self._state.items("deployments"):
+            self._roll_out(each)
+
+    def _is_due(self) -> bool:
+        return self.eager or self._chance.random() < 0.5
+
+    def _say(self, resource: str, obj: Manifest, status: Manifest) -> None:
+        if obj.get("status") != status:
+            self._state.patch(resource, key_of(obj), {"status": status}, "status")
+
+    def _collect(self) -> None:
+        """Delete what belongs to somebody who is gone (Background)."""
+        alive = {each["metadata"]["uid"] for known in self._state.objects for each in self._state.items(known)}
+        for resource in CHILDREN:
+            for each in self._state.items(resource):
+                owners = each["metadata"].get("ownerReferences", [])
+                if owners and not any(owner["uid"] in alive for owner in owners) and self._is_due():
+                    self._state.delete(resource, key_of(each))
+
+    def _run_job(self, job: Manifest) -> None:
+        if job.get("status", {}).get("conditions") or not self._is_due():
+            return
+        pod = self._state.find("pods", key_of(job)) or self._start(job, "Job", job["metadata"]["name"])
+        match pod.get("status", {}).get("phase"):
+            case None:
+                self._say("pods", pod, {"phase": "Running", "containerStatuses": [container("fetch", running())]})
+                self._say("jobs", job, {"active": 1})
+            case "Running":
+                self._end(pod, job)
+
+    def _end(self, pod: Manifest, job: Manifest) -> None:
+        fails = self._chance.random() < self.failing
+        word = {"event": "error", "reason": "SourceUnreachable", "message": "no route", "retryable": True}
+        ended = terminated(1, json.dumps(word)) if fails else terminated(0, verified(pod))
+        phase = "Failed" if fails else "Succeeded"
+        self._say("pods", pod, {"phase": phase, "containerStatuses": [container("fetch", ended)]})
+        said = {"type": "Failed" if fails else "Complete", "status": "True", "lastTransitionTime": now()}
+        self._say("jobs", job, {"failed" if fails else "succeeded": 1, "conditions": [said]})
+
+    def _roll_out(self, deployment: Manifest) -> None:
+        """New pods, then away with the old, then the status: each when it is due."""
+        if not self._is_due():
+            return
+        spec, key = deployment["spec"], key_of(deployment)
+        template = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
+        wanted = [f"{key.name}-{template}-{number}" for number in range(spec.get("replicas", 1))]
+        pods = {
+            each["metadata"]["name"]: each
+            for each in self._state.items("pods", key.namespace)
+            if owns(deployment, each)
+        }
+        for name in sorted(set(pods) - set(wanted)):
+            self._state.delete("pods", key_of(pods[name]))
+        for name in wanted:
+            self._serve(pods.get(name) or self._start(deployment, "Deployment", name))
+        self._say("deployments", deployment, rolled_out(deployment, len(wanted)))
+
+    def _serve(self, pod: Manifest) -> None:
+        conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": pod["metadata"]["creationTimestamp"]}]
+        statuses = [container(each["name"], running(), ready=True) for each in pod["spec"]["containers"]]
+        self._say("pods", pod, {"phase": "Running", "conditions": conditions, "containerStatuses": statuses})
+
+    def _start(self, owner: Manifest, kind: str, name: str) -> Manifest:
+        template, metadata = owner["spec"]["template"], owner["metadata"]
+        reference = {
+            "apiVersion": "v1",
+            "kind": kind,
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "controller": True,
+        }
+        labels = {**template["metadata"].get("labels", {}), "job-name": name}
+        about = {"namespace": metadata["namespace"], "name": name, "labels": labels, "ownerReferences": [reference]}
+        return self._state.create("pods", {"metadata": about, "spec": {**template["spec"], "nodeName": "node"}})
+
+
+def owns(owner: Manifest, obj: Manifest) -> bool:
+    return any(each["uid"] == owner["metadata"]["uid"] for each in obj["metadata"].get("ownerReferences", []))
+
+
+def container(name: str, state: Manifest, *, ready: bool = False) -> Manifest:
+    return {"name": name, "ready": ready, "restartCount": 0, "state": state}
+
+
+def running() -> Manifest:
+    return {"running": {}}
+
+
+def terminated(code: int, message: str) -> Manifest:
+    return {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}}
+
+
+def rolled_out(deployment: Manifest, replicas: int) -> dict[str, Any]:
+    counts = {
+        name: replicas for name in ("replicas", "readyReplicas", "updatedReplicas", "availableReplicas") if replicas
+    }
+    conditions = [
+        {"type": each, "status": "True", "lastTransitionTime": deployment["metadata"]["creationTimestamp"]}
+        for each in ("Available", "Progressing")
+    ]
+    return {"observedGeneration": deployment["metadata"]["generation"], **counts, "conditions": conditions}

@@ -99,9 +99,12 @@ class Server:
         """Continue tokens are for five minutes; these were."""
         self._pages.clear()
 
+    def select(self, resource: str, selector: str, namespace: str = "") -> list[Manifest]:
+        """What a list with a label selector holds."""
+        return [each for each in self.state.items(resource, namespace) if matches(each, selector)]
+
     def _matching(self, at: Target, params: Mapping[str, str]) -> list[Manifest]:
-        selector = params.get("labelSelector", "")
-        return [each for each in self.state.items(at.resource, at.namespace) if matches(each, selector)]
+        return self.select(at.resource, params.get("labelSelector", ""), at.namespace)
 
     async def watch(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
         """Lines, as long as the client wants them; raise ApiError before the first."""

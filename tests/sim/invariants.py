@@ -1,0 +1,110 @@
+"""What must hold once it is quiet, whatever happened before. Each check returns what it found, in one line each."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.sim.operator import LEASE_KEY
+from tests.sim.state import State, key_of
+
+if TYPE_CHECKING:
+    from tests.sim.operator import Operator
+    from tests.sim.ownership import Manifest
+    from tests.sim.server import Server
+    from tests.sim.simulation import Simulation
+
+VOLATILE = frozenset({"uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "annotations"})
+
+
+def check(simulation: Simulation) -> None:
+    """Add every broken invariant to the simulation's violations."""
+    found = [*one_leads(simulation), *simulation.people.lost()]
+    for each in simulation.alive:
+        found += [f"{each.process.name}: {said}" for said in (*differs(each, simulation.server), *leftovers(each))]
+    simulation.violations += found
+
+
+def unfinished(operator: Operator) -> str:
+    """What an operator still means to do; a standby's queues fill and nobody empties them."""
+    if not operator.leads:
+        return ""
+    told = []
+    for controller in operator.wiring.controllers:
+        now = controller.queue.statistics()
+        if now.ready or now.processing or now.delayed:
+            told.append(f"{controller.name}: {now}")
+    return "; ".join(told)
+
+
+def one_leads(simulation: Simulation) -> list[str]:
+    lease = simulation.server.state.find("leases", LEASE_KEY)
+    holder = lease["spec"]["holderIdentity"] if lease else ""
+    leading = [each.process.name for each in simulation.alive if each.leads]
+    return [] if leading == [holder] else [f"{leading} lead while the lease says {holder!r}"]
+
+
+def differs(operator: Operator, server: Server) -> list[str]:
+    """An informer's store is the server's collection, to the version."""
+    found = []
+    for informer in operator.wiring.informers:
+        selector = informer._parts[0].watcher._selector.get("labelSelector", "")
+        has = {(*key_of_struct(each), each.metadata.resource_version) for each in informer.store.list()}
+        there = server.select(informer.kind.plural, selector)
+        wanted = {(*key_of(each), each["metadata"]["resourceVersion"]) for each in there}
+        if has != wanted:
+            found.append(f"{informer.name}: the store has {sorted(has - wanted)} and lacks {sorted(wanted - has)}")
+    return found
+
+
+def key_of_struct(obj: Any) -> tuple[str, str]:
+    return obj.metadata.namespace, obj.metadata.name
+
+
+def leftovers(operator: Operator) -> list[str]:
+    """What grew and did not shrink again, and bugs that were caught and counted."""
+    found = []
+    for controller in operator.wiring.controllers:
+        now = controller.queue.statistics()
+        if operator.leads and (now.failing or now.delayed or now.processing):
+            found.append(f"{controller.name} is not done: {now}")
+        for metric in operator.metrics.panics.collect():
+            found += [
+                f"{each.labels} panicked" for each in metric.samples if each.value and each.name.endswith("_total")
+            ]
+    return found
+
+
+def projection(state: State) -> dict[str, Any]:
+    """What a cluster came to, without what depends on how it came there."""
+    told: dict[str, Any] = {}
+    for resource in ("models", "inferenceservices"):
+        for each in state.items(resource):
+            told[f"{resource} {key_of(each)}"] = status_of(each)
+    for resource in ("deployments", "services", "persistentvolumeclaims"):
+        for each in state.items(resource):
+            told[f"{resource} {key_of(each)}"] = intent_of(each)
+    return told
+
+
+def status_of(obj: Manifest) -> Manifest:
+    status = obj.get("status", {})
+    kept = {name: status.get(name) for name in ("phase", "path", "sha256", "replicas", "readyReplicas", "plan")}
+    conditions = {each["type"]: (each["status"], each["reason"]) for each in status.get("conditions", [])}
+    return {**kept, "conditions": conditions, "finalizers": obj["metadata"].get("finalizers")}
+
+
+def intent_of(obj: Manifest) -> Manifest:
+    spec = {name: value for name, value in obj["spec"].items() if name != "clusterIP"}
+    owners = [(each["kind"], each["name"]) for each in obj["metadata"].get("ownerReferences", [])]
+    return {"spec": spec, "labels": obj["metadata"].get("labels"), "owners": owners}
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
+    """Compare with the cluster that never had a fault."""
+    told = [f"{name} is there and should not be" for name in sorted(set(found) - set(wanted))]
+    told += [f"{name} should be there and is not" for name in sorted(set(wanted) - set(found))]
+    for name in sorted(set(found) & set(wanted)):
+        if found[name] != wanted[name]:
+            told.append(f"{name} is {json.dumps(found[name])}, and without faults {json.dumps(wanted[name])}")
+    return told

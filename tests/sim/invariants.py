@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tests.sim.operator import LEASE_KEY
 from tests.sim.state import State, key_of
 
+from llmkube.kube.kinds import Key
+
 if TYPE_CHECKING:
     from tests.sim.operator import Operator
     from tests.sim.ownership import Manifest
@@ -76,15 +78,39 @@ def leftovers(operator: Operator) -> list[str]:
 
 
 def projection(state: State) -> dict[str, Any]:
-    """What a cluster came to, without what depends on how it came there."""
-    told: dict[str, Any] = {}
-    for resource in ("models", "inferenceservices"):
+    """What a cluster came to, without what depends on how it came there.
+
+    What serves is not taken away while its Model is not ready (any more) or its own spec is refused, nor is a claim:
+    there the past shows, on purpose, and only the verdict on the Model is held against a cluster without that past.
+    """
+    ready = {key_of(each) for each in state.items("models") if each.get("status", {}).get("phase") == "Ready"}
+    told: dict[str, Any] = {f"models {key_of(each)}": status_of(each) for each in state.items("models")}
+    served = set()
+    for each in state.items("inferenceservices"):
+        key = key_of(each)
+        if Key(key.namespace, each["spec"]["modelRef"]) in ready and each.get("status", {}).get("phase") != "Failed":
+            served.add(key)
+        told[f"inferenceservices {key}"] = status_of(each) if key in served else model_ready(each)
+    for resource, owned in (("deployments", served), ("services", served), ("persistentvolumeclaims", ready)):
         for each in state.items(resource):
-            told[f"{resource} {key_of(each)}"] = status_of(each)
-    for resource in ("deployments", "services", "persistentvolumeclaims"):
-        for each in state.items(resource):
-            told[f"{resource} {key_of(each)}"] = intent_of(each)
+            if owners_of(each) & owned or not is_owned(each, state):
+                told[f"{resource} {key_of(each)}"] = intent_of(each)
     return told
+
+
+def owners_of(obj: Manifest) -> set[Key]:
+    namespace = obj["metadata"]["namespace"]
+    return {Key(namespace, each["name"]) for each in obj["metadata"].get("ownerReferences", [])}
+
+
+def is_owned(obj: Manifest, state: State) -> bool:
+    """Whether somebody who is there owns it; what nobody owns is left over."""
+    alive = {each["metadata"]["uid"] for known in state.objects for each in state.items(known)}
+    return any(each["uid"] in alive for each in obj["metadata"].get("ownerReferences", []))
+
+
+def model_ready(obj: Manifest) -> Any:
+    return [each["reason"] for each in obj.get("status", {}).get("conditions", []) if each["type"] == "ModelReady"]
 
 
 def status_of(obj: Manifest) -> Manifest:

@@ -29,14 +29,36 @@ class Process:
     skew: float = 0.0
     stopped: bool = False
     dead: bool = False
-    kept: list[Callable[[], None]] = field(default_factory=list)
+    kept: list[_Gate] = field(default_factory=list)
 
     def go_on(self) -> None:
         """Run what came due meanwhile, in order."""
         self.stopped = False
         kept, self.kept = self.kept, []
-        for callback in kept:
-            asyncio.get_running_loop().call_soon(callback)
+        for gate in kept:
+            asyncio.get_running_loop().call_soon(gate.pass_on)
+
+
+@dataclass(eq=False)
+class _Gate:
+    """A callback of a process; it waits here while the process is stopped."""
+
+    process: Process
+    callback: Callable[..., Any]
+    args: tuple[Any, ...]
+    context: Context
+    handle: asyncio.Handle | None = None
+
+    def __call__(self) -> None:
+        if self.process.stopped:
+            self.process.kept.append(self)
+        else:
+            self.callback(*self.args)
+
+    def pass_on(self) -> None:
+        """Run after all, unless it was cancelled meanwhile."""
+        if self.handle is not None and not self.handle.cancelled():
+            self.context.run(self.callback, *self.args)
 
 
 PROCESS: ContextVar[Process | None] = ContextVar("process", default=None)
@@ -96,12 +118,21 @@ class VirtualLoop(asyncio.BaseEventLoop):
         return self.now
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
-        return super().call_soon(*_gated(callback, args, context), context=context)
+        gate = _gate_of(callback, args, context)
+        if gate is None:
+            return super().call_soon(callback, *args, context=context)
+        gate.handle = super().call_soon(gate, context=gate.context)
+        return gate.handle
 
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        return super().call_at(when, *_gated(callback, args, context), context=context)
+        gate = _gate_of(callback, args, context)
+        if gate is None:
+            return super().call_at(when, callback, *args, context=context)
+        timer = super().call_at(when, gate, context=gate.context)
+        gate.handle = timer
+        return timer
 
     def _process_events(self, event_list: Any) -> None:
         """There are no I/O events."""
@@ -146,13 +177,7 @@ def _numbered(loop: Any, coroutine: Any, **kwargs: Any) -> NumberedTask:
     return NumberedTask(coroutine, loop=loop, **kwargs)
 
 
-def _gated(callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> tuple[Any, ...]:
-    process = PROCESS.get() if context is None else context.get(PROCESS)
-    return (callback, *args) if process is None else (_gate, process, callback, args)
-
-
-def _gate(process: Process, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    if process.stopped:
-        process.kept.append(lambda: callback(*args))
-    else:
-        callback(*args)
+def _gate_of(callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None) -> _Gate | None:
+    context = copy_context() if context is None else context
+    process = context.get(PROCESS)
+    return None if process is None else _Gate(process, callback, args, context)

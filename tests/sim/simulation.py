@@ -108,8 +108,7 @@ class Simulation:
     async def _cut(self, name: str, seconds: float) -> None:
         self.network.cut.add(name)
         await asyncio.sleep(seconds)
-        if any(each.process.name == name for each in self.alive):
-            self.network.cut.discard(name)
+        self.network.cut.discard(name)
 
     def calm(self) -> None:
         self.network.weather = CALM
@@ -164,6 +163,8 @@ async def _simulate(simulation: Simulation, script: Callable[[], None] | None, c
     for each in simulation.alive:
         each.kill()
         await asyncio.wait([each.task])
+    if flights := simulation.network.flights:
+        await asyncio.wait(set(flights))
 
 
 def simulate(seed: int, *, chaos: float = 240.0) -> Report:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tests.component.operator.kubelet import verified
 from tests.sim.state import key_of, now
 
+from llmkube.kube.kinds import Key
+
 if TYPE_CHECKING:
     import random
 
@@ -51,8 +53,10 @@ class World:
         return self.eager or self._chance.random() < 0.5
 
     def _say(self, resource: str, obj: Manifest, status: Manifest) -> None:
-        if obj.get("status") != status:
-            self._state.patch(resource, key_of(obj), {"status": status}, "status")
+        before = obj.get("status", {})
+        if before != status:
+            gone = dict.fromkeys(set(before) - set(status))
+            self._state.patch(resource, key_of(obj), {"status": {**gone, **status}}, "status")
 
     def _collect(self) -> None:
         """Delete what belongs to somebody who is gone (Background)."""
@@ -66,7 +70,8 @@ class World:
     def _run_job(self, job: Manifest) -> None:
         if job.get("status", {}).get("conditions") or not self._is_due():
             return
-        pod = self._state.find("pods", key_of(job)) or self._start(job, "Job", job["metadata"]["name"])
+        name = f"{job['metadata']['name']}-{job['metadata']['uid']}"
+        pod = self._state.find("pods", Key(job["metadata"]["namespace"], name)) or self._start(job, "Job", name)
         match pod.get("status", {}).get("phase"):
             case None:
                 self._say("pods", pod, {"phase": "Running", "containerStatuses": [container("fetch", running())]})
@@ -89,7 +94,8 @@ class World:
             return
         spec, key = deployment["spec"], key_of(deployment)
         template = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
-        wanted = [f"{key.name}-{template}-{number}" for number in range(spec.get("replicas", 1))]
+        uid = deployment["metadata"]["uid"]
+        wanted = [f"{key.name}-{uid}-{template}-{number}" for number in range(spec.get("replicas", 1))]
         pods = {
             each["metadata"]["name"]: each
             for each in self._state.items("pods", key.namespace)

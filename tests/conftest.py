@@ -18,6 +18,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="what tests/conformance asks: the embedded API server, or a real control plane, which is started for "
         f"the session (see hack/controlplane) where {KUBECONFIG} names none",
     )
+    parser.addoption("--seeds", type=int, default=300, metavar="N", help="how many seeds tests/sim runs")
+    parser.addoption(
+        "--seed", type=int, metavar="SEED", help="the one seed that tests/sim runs, with the operators' log"
+    )
     parser.addoption("--kubernetes", metavar="X.Y.Z", help="the version of the real control plane that is started")
 
 

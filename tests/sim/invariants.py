@@ -21,9 +21,13 @@ VOLATILE = frozenset({"uid", "resourceVersion", "creationTimestamp", "generation
 
 def check(simulation: Simulation) -> None:
     """Add every broken invariant to the simulation's violations."""
+    state = simulation.server.state
     found = [*one_leads(simulation), *simulation.people.lost()]
     for each in simulation.alive:
-        found += [f"{each.process.name}: {said}" for said in (*differs(each, simulation.server), *leftovers(each))]
+        found += [
+            f"{each.process.name}: {said}"
+            for said in (*differs(each, simulation.server), *leftovers(each), *growth(each, state))
+        ]
     simulation.violations += found
 
 
@@ -64,16 +68,30 @@ def key_of_struct(obj: Any) -> tuple[str, str]:
 
 
 def leftovers(operator: Operator) -> list[str]:
-    """What grew and did not shrink again, and bugs that were caught and counted."""
+    """Work that is not done, and bugs that were caught and counted."""
     found = []
     for controller in operator.wiring.controllers:
         now = controller.queue.statistics()
         if operator.leads and (now.failing or now.delayed or now.processing):
             found.append(f"{controller.name} is not done: {now}")
-        for metric in operator.metrics.panics.collect():
-            found += [
-                f"{each.labels} panicked" for each in metric.samples if each.value and each.name.endswith("_total")
-            ]
+    for family in operator.metrics.panics.collect():
+        panics = [each for each in family.samples if each.value and each.name.endswith("_total")]
+        found += [f"a reconcile of {each.labels} failed by a bug" for each in panics]
+    return found
+
+
+def growth(operator: Operator, state: State) -> list[str]:
+    """What is remembered of objects that are gone."""
+    there = {key_of(each) for known in ("models", "inferenceservices") for each in state.items(known)}
+    found = [
+        f"{name} remembers what it wrote for {gone}"
+        for name, applier in operator.wiring.appliers.items()
+        if (gone := set(applier._written) - there)
+    ]
+    for controller in operator.wiring.controllers:
+        queue = controller.queue
+        if operator.leads and (queue._heap or queue._failures or queue._delayed):
+            found.append(f"{controller.name}: its queue keeps {len(queue._heap)} entries that nobody wants")
     return found
 
 

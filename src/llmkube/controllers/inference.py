@@ -56,6 +56,7 @@ class InferenceReconciler:
         """Bring one InferenceService a step further."""
         live = self.caches.inference_services.store.get(key)
         if live is None or live.metadata.deletion_timestamp is not None:
+            self.applier.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
         if self.applier.behind(key, (caches.inference_services, caches.deployments, caches.services)):

@@ -55,6 +55,7 @@ class ModelReconciler:
         live = self.caches.models.store.get(key)
         if live is None:
             self._forget(key)
+            self.applier.forget(key)
             return Result()
         if self.applier.behind(key, (self.caches.models, self.caches.claims, self.caches.jobs)):
             return Result(requeue=True)

@@ -119,6 +119,10 @@ class Applier:
             del self._written[owner]
         return bool(written)
 
+    def forget(self, owner: Key) -> None:
+        """The owner is gone: nobody waits for its writes to come back."""
+        self._written.pop(owner, None)
+
     async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:
         body = {"metadata": {"resourceVersion": live.metadata.resource_version, "finalizers": finalizers}}
         written = await self._client.patch(kind, key_of(live), body, content_type=MERGE_PATCH)

@@ -1,0 +1,29 @@
+"""Seeds become tests, a few to each, so that workers share them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+AT_ONCE = 20
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seeds" in metafunc.fixturenames:
+        one, count = metafunc.config.getoption("--seed"), metafunc.config.getoption("--seeds")
+        parts = [range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+        chosen = parts if one is None else [range(one, one + 1)]
+        metafunc.parametrize("seeds", chosen, ids=[f"{part.start}-{part.stop - 1}" for part in chosen])
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Thousands of faults are logged on purpose; who replays one seed wants to read them."""
+    before = structlog.get_config()
+    level = logging.CRITICAL if request.config.getoption("--seed") is None else logging.DEBUG
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level), cache_logger_on_first_use=False)
+    yield
+    structlog.configure(**before)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.sim.simulation import simulate
 
-from llmkube.kube.apply import Applier
+from llmkube.kube.apply import Applier, Lag
 from llmkube.kube.errors import Gone, KubeError
 from llmkube.kube.lease import LeaderElector
 from llmkube.kube.store import Store
@@ -75,8 +75,13 @@ def test_a_watch_that_goes_on_after_its_version_has_expired_is_found(put_in: Any
 
 
 def test_decisions_on_a_cache_that_is_behind_our_own_writes_are_found(put_in: Any) -> None:
-    put_in(Applier, "behind", lambda *_: False)
+    put_in(Applier, "lag", lambda *_: Lag.NONE)
     assert found()
+
+
+def test_decisions_on_the_past_that_are_never_decided_again_are_found(put_in: Any) -> None:
+    put_in(Lag, "again", lambda _, after: after)
+    assert "wrote after a restart" in found(range(300, 320))
 
 
 def test_memories_of_objects_that_are_gone_are_found(put_in: Any) -> None:

@@ -26,6 +26,7 @@ from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
+from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, SERVICE, Key, key_of
 from llmkube.runtime.outcome import Result
 
@@ -59,11 +60,12 @@ class InferenceReconciler:
             self.applier.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
-        if self.applier.behind(key, (caches.inference_services, caches.deployments, caches.services)):
+        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
+        if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
         await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
-        return Result()
+        return Result(requeue_after=lag.again(None))
 
     async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
         status = observe(sight, now=self.clock.now())

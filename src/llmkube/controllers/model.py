@@ -20,6 +20,7 @@ from llmkube.desired.model_status import Sight, observe
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.resolution import Known, Resolution, licence_trouble, remembered
+from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import MODEL, Key
 from llmkube.runtime.outcome import Result
 
@@ -57,7 +58,8 @@ class ModelReconciler:
             self._forget(key)
             self.applier.forget(key)
             return Result()
-        if self.applier.behind(key, (self.caches.models, self.caches.claims, self.caches.jobs)):
+        lag = self.applier.lag(key, (self.caches.models, self.caches.claims, self.caches.jobs))
+        if lag is Lag.WAIT:
             return Result(requeue=True)
         model = with_kind(live, MODEL)
         if model.metadata.deletion_timestamp is not None:
@@ -66,7 +68,7 @@ class ModelReconciler:
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
         sight = await self._advance(key, model)
         await self._tell(key, model, sight)
-        return Result(requeue_after=sight.retry_in)
+        return Result(requeue_after=lag.again(sight.retry_in))
 
     def _forget(self, key: Key) -> None:
         self.resolver.forget(key)

@@ -8,6 +8,7 @@ whole.
 from __future__ import annotations
 
 import hashlib
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
@@ -37,6 +38,18 @@ class Monotonic(Protocol):
     """The part of a clock that is needed here."""
 
     def monotonic(self) -> float: ...
+
+
+class Lag(Enum):
+    """How far what is in memory is behind what was written."""
+
+    NONE = auto()
+    WAIT = auto()
+    BLIND = auto()
+
+    def again(self, after: float | None) -> float | None:
+        """When to reconcile again, which a blind decision needs at the latest when the next one may see."""
+        return after if self is not Lag.BLIND else min(after or LONGEST_WAIT, LONGEST_WAIT)
 
 
 class Applier:
@@ -101,23 +114,25 @@ class Applier:
         except NotFound:
             return False
 
-    def behind(self, owner: Key, informers: Iterable[Informer[Any]]) -> bool:
-        """Whether what this owner wrote last has not come back yet, so that deciding now would decide on the past.
+    def lag(self, owner: Key, informers: Iterable[Informer[Any]]) -> Lag:
+        """Whether what this owner wrote last has come back yet.
 
-        After 10 s it no longer counts: an informer that is cut off must not stop work for ever.
+        Until it has, deciding would be deciding on the past: WAIT. After 10 s the informer may be cut off for long,
+        which must not stop work for ever: BLIND, decide, and decide again soon.
         """
         written = self._written.get(owner)
         if not written:
-            return False
+            return Lag.NONE
         seen = {informer.name: informer.version for informer in informers}
-        for resource, (wrote, since) in list(written.items()):
-            expired = self._clock.monotonic() - since > LONGEST_WAIT
-            self.waits_given_up += expired and seen.get(resource, wrote) < wrote
-            if expired or seen.get(resource, wrote) >= wrote:
-                del written[resource]
+        for resource in [each for each, (wrote, _) in written.items() if seen.get(each, wrote) >= wrote]:
+            del written[resource]
         if not written:
             del self._written[owner]
-        return bool(written)
+            return Lag.NONE
+        if max(since for _, since in written.values()) + LONGEST_WAIT > self._clock.monotonic():
+            return Lag.WAIT
+        self.waits_given_up += 1
+        return Lag.BLIND
 
     def forget(self, owner: Key) -> None:
         """The owner is gone: nobody waits for its writes to come back."""

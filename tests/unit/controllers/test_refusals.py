@@ -11,6 +11,7 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.desired.settings import OperatorSettings
+from llmkube.kube.apply import Lag
 from llmkube.kube.errors import ApiError, Forbidden, Invalid
 from llmkube.kube.kinds import Key
 from llmkube.kube.objects import CustomResource
@@ -27,8 +28,8 @@ class Refusing:
         self.error = error
         self.statuses: list[dict[str, Any]] = []
 
-    def behind(self, *_: object) -> bool:
-        return False
+    def lag(self, *_: object) -> Lag:
+        return Lag.NONE
 
     async def apply(self, *_: object) -> bool:
         raise self.error

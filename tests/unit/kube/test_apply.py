@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from llmkube.kube.apply import APPLIED_HASH, Applier, is_applied, owner_of, with_hash
+from llmkube.kube.apply import APPLIED_HASH, Applier, Lag, is_applied, owner_of, with_hash
 from llmkube.kube.errors import NotFound
-from llmkube.kube.kinds import DEPLOYMENT, Key
+from llmkube.kube.kinds import DEPLOYMENT, SERVICE, Key
 from llmkube.kube.objects import Deployment, ObjectMeta
 
 OWNER = {"apiVersion": "v1", "kind": "Model", "name": "m", "uid": "u", "controller": True, "blockOwnerDeletion": True}
+WHO = Key("default", "m")
 MANIFEST = {
     "metadata": {"name": "web", "namespace": "default", "labels": {"a": "b"}, "ownerReferences": [OWNER]},
     "spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "c", "image": "x"}]}}},
@@ -69,23 +70,49 @@ class Seen:
     version = 10
 
 
-async def test_an_owner_is_behind_until_its_own_write_came_back() -> None:
+async def test_an_owner_waits_until_its_own_write_came_back() -> None:
     applier, seen = Applier(Server(), "test", Time()), Seen()  # type: ignore[arg-type]
-    assert not applier.behind(Key("default", "m"), [seen])  # type: ignore[list-item]
+    assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert await applier.apply(DEPLOYMENT, MANIFEST, None)
-    assert applier.behind(Key("default", "m"), [seen])  # type: ignore[list-item]
+    assert applier.lag(WHO, [seen]) is Lag.WAIT  # type: ignore[list-item]
     seen.version = 11
-    assert not applier.behind(Key("default", "m"), [seen])  # type: ignore[list-item]
+    assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert applier.writes == 1
 
 
-async def test_an_informer_that_is_cut_off_does_not_stop_work_for_ever() -> None:
+async def test_an_informer_that_is_cut_off_does_not_stop_work_and_what_was_decided_blindly_is_decided_again() -> None:
     time = Time()
     applier, seen = Applier(Server(), "test", time), Seen()  # type: ignore[arg-type]
     await applier.apply(DEPLOYMENT, MANIFEST, None)
     time.seconds = 11.0
-    assert not applier.behind(Key("default", "m"), [seen])  # type: ignore[list-item]
-    assert applier.waits_given_up == 1
+    for _ in range(2):
+        assert applier.lag(WHO, [seen]) is Lag.BLIND  # type: ignore[list-item]
+    seen.version = 11
+    assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
+    assert applier.waits_given_up == 2
+
+
+async def test_a_fresh_write_is_waited_for_also_while_another_kind_is_cut_off() -> None:
+    time = Time()
+    applier, seen = Applier(Server(), "test", time), Seen()  # type: ignore[arg-type]
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    time.seconds = 11.0
+    await applier.apply(SERVICE, MANIFEST, None)
+    services = Seen()
+    services.name = SERVICE.resource
+    assert applier.lag(WHO, [seen, services]) is Lag.WAIT  # type: ignore[list-item]
+
+
+def test_a_blind_decision_is_repeated_soon_and_any_other_when_it_says() -> None:
+    assert [Lag.BLIND.again(each) for each in (None, 600.0, 3.0)] == [10.0, 10.0, 3.0]
+    assert [Lag.NONE.again(each) for each in (None, 600.0)] == [None, 600.0]
+
+
+async def test_what_was_written_for_an_owner_that_is_gone_is_forgotten() -> None:
+    applier = Applier(Server(), "test", Time())  # type: ignore[arg-type]
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    applier.forget(WHO)
+    assert applier.lag(WHO, [Seen()]) is Lag.NONE  # type: ignore[list-item]
 
 
 class Gone:

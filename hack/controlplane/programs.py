@@ -73,7 +73,7 @@ def apiserver(port: int) -> list[str]:
         "--tls-private-key-file=apiserver.key",
         "--client-ca-file=ca.crt",
         "--authorization-mode=Node,RBAC",
-        "--enable-admission-plugins=NodeRestriction",
+        "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--service-account-key-file=service-accounts.key",
         "--service-account-signing-key-file=service-accounts.key",

@@ -49,16 +49,16 @@ async def embedded(registry: Registry) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def real() -> AsyncIterator[Client]:
-    cluster, user = _access(_kubeconfig())
+    cluster, user = access_of(read_kubeconfig())
     headers = {"User-Agent": AGENT, **({"Authorization": f"Bearer {user['token']}"} if "token" in user else {})}
-    connector = aiohttp.TCPConnector(ssl=_context(cluster, user))
+    connector = aiohttp.TCPConnector(ssl=context_of(cluster, user))
     session = aiohttp.ClientSession(headers=headers, connector=connector)
     async with Client(cluster["server"], session=session) as client:
         yield client
     await asyncio.sleep(0)  # lets the transports of TLS close
 
 
-def _kubeconfig() -> dict[str, Any]:
+def read_kubeconfig() -> dict[str, Any]:
     path = os.environ.get(KUBECONFIG, "")
     if not path:
         pytest.fail(f"--control-plane=real: expected {KUBECONFIG} to name an admin kubeconfig, it is not set")
@@ -69,14 +69,14 @@ def _kubeconfig() -> dict[str, Any]:
     return found
 
 
-def _access(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def access_of(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The cluster and the user of the current context."""
     named = {kind: {one["name"]: one for one in config[kind]} for kind in ("contexts", "clusters", "users")}
     context = named["contexts"][config["current-context"]]["context"]
     return named["clusters"][context["cluster"]]["cluster"], named["users"][context["user"]]["user"]
 
 
-def _context(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
+def context_of(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     authority = cluster.get("certificate-authority-data")
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.conformance.backends import access_of, context_of, read_kubeconfig
 
 Object = dict[str, Any]
 PREFIXES = {
@@ -95,13 +96,7 @@ class Api:
                 self.apply(resource, each["metadata"].get("namespace", ""), each)
 
 
-def from_kubeconfig(file: Path) -> Api:
-    """The current context of a kubeconfig whose certificates are files or inline."""
-    content = yaml.safe_load(file.read_text())
-    cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-    if not cluster["server"].startswith("https"):
-        return Api(cluster["server"], None, user.get("token", ""))
-    context = ssl.create_default_context(cafile=str(file.parent / cluster["certificate-authority"]))
-    if "client-certificate" in user:
-        context.load_cert_chain(file.parent / user["client-certificate"], file.parent / user["client-key"])
-    return Api(cluster["server"], context, user.get("token", ""))
+def from_environment() -> Api:
+    """As the administrator whom the session's kubeconfig names."""
+    cluster, user = access_of(read_kubeconfig())
+    return Api(cluster["server"], context_of(cluster, user), user.get("token", ""))

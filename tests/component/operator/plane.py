@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -12,9 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from tests.component.operator.api import Api, from_kubeconfig, path
-from tests.conformance.backends import KUBECONFIG, TOKEN, NoLogs
+from tests.component.operator.api import Api, from_environment, path
+from tests.conformance.backends import TOKEN, NoLogs, access_of, read_kubeconfig
 
 from llmkube.local.apiserver.registry import Registry
 from llmkube.local.apiserver.server import ApiServer
@@ -82,19 +80,21 @@ def embedded() -> Iterator[Plane]:
 @contextmanager
 def real() -> Iterator[Plane]:
     """The operator is its service account, with the rights of manifests/rbac and no others."""
-    admin = Path(os.environ[KUBECONFIG])
-    api = from_kubeconfig(admin)
+    api = from_environment()
     api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml", MANIFESTS / "rbac" / "operator.yaml")
     token = api.ask("POST", path("serviceaccounts", SYSTEM, ACCOUNT, "token"), {"spec": {"expirationSeconds": 7200}})
-    authority = yaml.safe_load(admin.read_text())["clusters"][0]["cluster"]["certificate-authority"]
+    cluster, _ = access_of(read_kubeconfig())
+    authority = {
+        name: cluster[name] for name in ("certificate-authority", "certificate-authority-data") if name in cluster
+    }
     with tempfile.TemporaryDirectory() as home:
-        own = kubeconfig(Path(home), api.server, token["status"]["token"], authority=str(admin.parent / authority))
+        own = kubeconfig(Path(home), api.server, token["status"]["token"], **authority)
         yield Plane(api, own, is_real=True)
 
 
-def kubeconfig(folder: Path, server: str, token: str, *, authority: str = "") -> Path:
+def kubeconfig(folder: Path, server: str, token: str, **authority: str) -> Path:
     """Write a kubeconfig that only we can read."""
-    cluster = {"server": server, **({"certificate-authority": authority} if authority else {})}
+    cluster = {"server": server, **authority}
     content = {
         "apiVersion": "v1",
         "kind": "Config",

@@ -1,0 +1,54 @@
+"""What the operator may ask of the cluster, and why: manifests/rbac/operator.yaml is generated from it (hack/generate).
+
+Nothing more: no list of Secrets, no pods of its own making, no nodes. That it asks for nothing else, and uses all of
+it, is shown on a real control plane by tests/component/operator/test_rights.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llmkube.kube.kinds import DEPLOYMENT, EVENT, INFERENCE_SERVICE, JOB, LEASE, MODEL, POD, PVC, SECRET, SERVICE
+
+if TYPE_CHECKING:
+    from llmkube.kube.kinds import Kind
+
+WATCHED = ("list", "watch")
+APPLIED = (*WATCHED, "create", "patch")
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """Verbs on kinds of one group, or on a subresource of theirs."""
+
+    kinds: tuple[Kind[Any], ...]
+    verbs: tuple[str, ...]
+    subresource: str = ""
+    why: str = ""
+
+    def rule(self) -> dict[str, Any]:
+        """Return the PolicyRule (rbac.authorization.k8s.io/v1)."""
+        suffix = f"/{self.subresource}" if self.subresource else ""
+        return {
+            "apiGroups": sorted({each.group for each in self.kinds}),
+            "resources": [f"{each.plural}{suffix}" for each in self.kinds],
+            "verbs": list(self.verbs),
+        }
+
+
+OURS = (MODEL, INFERENCE_SERVICE)
+IN_THE_CLUSTER = (
+    Right((MODEL,), (*WATCHED, "patch"), why="patch sets and removes the finalizer"),
+    Right((INFERENCE_SERVICE,), WATCHED),
+    Right(OURS, ("patch",), "status"),
+    Right(OURS, ("update",), "finalizers", "what is owned may block deletion, where the cluster asks for this right"),
+    Right((DEPLOYMENT,), APPLIED, why="server-side apply of what is not there yet needs create beside patch"),
+    Right((JOB,), (*APPLIED, "delete"), why="a fetch of other bytes replaces the one that there is"),
+    Right((SERVICE, PVC), APPLIED),
+    Right((POD,), WATCHED),
+    Right((POD,), ("get",), "log", "how far a fetch is"),
+    Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
+    Right((EVENT,), ("create", "patch")),
+)
+IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

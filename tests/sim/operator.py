@@ -17,7 +17,7 @@ from llmkube.desired.resolution import Known
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.client import Client
 from llmkube.kube.kinds import Key
-from llmkube.kube.lease import DURATION, LeaderElector, LeaseLostError
+from llmkube.kube.lease import LeaderElector, LeaseLostError, Timing
 from llmkube.models.errors import SourceError
 from llmkube.runtime.manager import Manager, SyncTimeoutError
 from llmkube.runtime.metrics import Metrics
@@ -101,7 +101,7 @@ class Operator:
         await asyncio.sleep(seconds)
         if not self.process.stopped:
             return
-        if seconds > DURATION and self._network.happens(0.5):
+        if seconds > Timing().duration and self._network.happens(0.5):
             self.kill()
         else:
             self.process.go_on()

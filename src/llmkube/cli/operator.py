@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from llmkube.kube.client import Client
+    from llmkube.kube.lease import Timing
     from llmkube.runtime.manager import Manager
     from llmkube.runtime.metrics import Metrics
 
@@ -67,6 +68,19 @@ class Options:
     health_port: int | None
     leader_elect: bool
     leader_election_namespace: str | None
+    leader_election_lease_duration: int = 15
+    leader_election_renew_deadline: float = 10.0
+    leader_election_retry_period: float = 2.0
+
+    def timing(self) -> Timing:
+        """Return the lease's times; CommandError when two processes could lead at once with them."""
+        from llmkube.kube.lease import Timing
+
+        times = (self.leader_election_lease_duration, self.leader_election_renew_deadline)
+        timing = Timing(*times, self.leader_election_retry_period)
+        if trouble := timing.trouble():
+            raise CommandError(f"--leader-election-*: {trouble}")
+        return timing
 
 
 @click.command(context_settings={"auto_envvar_prefix": "LLMKUBE", "show_default": True})
@@ -94,6 +108,27 @@ class Options:
 )
 @click.option("--leader-elect/--no-leader-elect", default=True, help="Work only while this process holds the Lease.")
 @click.option("--leader-election-namespace", metavar="NS", help="Namespace of the Lease; by default the context's.")
+@click.option(
+    "--leader-election-lease-duration",
+    type=click.IntRange(min=1),
+    default=15,
+    metavar="SECONDS",
+    help="How long a standby waits after the leader's last renewal before it leads.",
+)
+@click.option(
+    "--leader-election-renew-deadline",
+    type=float,
+    default=10.0,
+    metavar="SECONDS",
+    help="How long the leader tries to renew before it exits.",
+)
+@click.option(
+    "--leader-election-retry-period",
+    type=float,
+    default=2.0,
+    metavar="SECONDS",
+    help="How long everybody waits between two tries.",
+)
 @click.option("--fetcher-image", default=FETCHER_IMAGE, help="Image that has `llmkube fetch`.")
 @click.option(
     "--image",
@@ -172,7 +207,7 @@ def build(
     """Put the manager together; nothing runs yet. The lease has a way of its own: it never waits behind other writes,
     and those are fenced by it."""
     from llmkube.controllers.setup import controllers
-    from llmkube.kube.lease import RENEW_DEADLINE, LeaderElector
+    from llmkube.kube.lease import LeaderElector
     from llmkube.runtime.clock import SystemClock
     from llmkube.runtime.manager import Manager
     from llmkube.runtime.watchdog import Watchdog
@@ -180,7 +215,8 @@ def build(
     clock = SystemClock()
     wiring = controllers(client, settings, clock)
     namespace = options.leader_election_namespace or leasing.namespace
-    elector = LeaderElector(leasing, namespace=namespace, name=LEASE, identity=identity(), clock=clock)
+    timing = options.timing()
+    elector = LeaderElector(leasing, namespace=namespace, name=LEASE, identity=identity(), clock=clock, timing=timing)
     client.transport.fence = elector.seconds_left if options.leader_elect else None
     return Manager(
         informers=wiring.informers,
@@ -189,7 +225,7 @@ def build(
         health_port=options.health_port,
         health_host=options.health_host,
         elector=elector if options.leader_elect else None,
-        watchdog=Watchdog(RENEW_DEADLINE),
+        watchdog=Watchdog(timing.renew_deadline),
         metrics=metrics,
     )
 

@@ -25,7 +25,29 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-DURATION, RENEW_DEADLINE, RETRY = 15, 10.0, 2.0
+
+JITTER = 1.2
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds, with client-go's defaults: a lease is good for `duration`, its holder gives up when no renewal came
+    through for `renew_deadline`, and everybody tries every `retry`."""
+
+    duration: int = 15
+    renew_deadline: float = 10.0
+    retry: float = 2.0
+
+    def trouble(self) -> str:
+        """Return why two processes could lead at once with these, or nobody for long; empty when all is well."""
+        if not self.duration > self.renew_deadline:
+            return (
+                f"expected a lease duration above the renew deadline, found {self.duration} and {self.renew_deadline:g}"
+            )
+        if not self.renew_deadline > JITTER * self.retry > 0:
+            found = f"{self.renew_deadline:g} and {self.retry:g}"
+            return f"expected a renew deadline above {JITTER} times the retry period, found {found}"
+        return ""
 
 
 class LeaseLostError(Exception):
@@ -50,12 +72,15 @@ class Seen:
 class LeaderElector:
     """Runs for one lease. `identity` must differ between processes; it shows in the lease as its holder."""
 
-    def __init__(self, client: Client, *, namespace: str, name: str, identity: str, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, *, namespace: str, name: str, identity: str, clock: Clock, timing: Timing | None = None
+    ) -> None:
         self.name = name
         self.identity = identity
         self._client = client
         self._key = Key(namespace, name)
         self._clock = clock
+        self._timing = timing or Timing()
         self._seen: Seen | None = None
         self._renewed: float | None = None
 
@@ -77,32 +102,37 @@ class LeaderElector:
 
     def check(self) -> str:
         """What is wrong: leading with a lease that was not renewed in time. Empty when nothing is."""
-        if self._renewed is None or self._clock.monotonic() - self._renewed <= DURATION:
+        if self._renewed is None or self._clock.monotonic() - self._renewed <= self._timing.duration:
             return ""
-        return f"leading, but lease {self._key} was not renewed for more than {DURATION} s"
+        return f"leading, but lease {self._key} was not renewed for more than {self._timing.duration} s"
 
     def seconds_left(self) -> float:
         """For how long nobody else can lead: what a write may take at most. 0 when this process does not lead."""
-        return 0.0 if self._renewed is None else max(0.0, self._renewed + DURATION - self._clock.monotonic())
+        return (
+            0.0 if self._renewed is None else max(0.0, self._renewed + self._timing.duration - self._clock.monotonic())
+        )
 
     async def _acquire(self) -> None:
         while not await self._try():  # noqa: ASYNC110 - it polls the API server, not a variable
-            await asyncio.sleep(RETRY * random.uniform(1.0, 1.2))  # noqa: S311 - jitter
+            await asyncio.sleep(self._timing.retry * random.uniform(1.0, JITTER))  # noqa: S311 - jitter
 
     async def _keep(self) -> None:
         """Renew; give up when no renewal has come through for the renew deadline."""
-        while True:
-            await asyncio.sleep(RETRY)
-            await self._try()
-            renewed = self._renewed
-            if renewed is None or self._clock.monotonic() - renewed > RENEW_DEADLINE:
-                raise LeaseLostError(f"lease {self._key}: not renewed for {RENEW_DEADLINE:.0f} s; another may lead now")
+        while (left := self._until_deadline()) > 0:
+            await asyncio.sleep(min(self._timing.retry, left))
+            await self._try(within=max(self._until_deadline(), 0.0))
+        deadline = self._timing.renew_deadline
+        raise LeaseLostError(f"lease {self._key}: not renewed for {deadline:g} s; another may lead now")
 
-    async def _try(self) -> bool:
+    def _until_deadline(self) -> float:
+        renewed = float("-inf") if self._renewed is None else self._renewed
+        return renewed + self._timing.renew_deadline - self._clock.monotonic()
+
+    async def _try(self, *, within: float = float("inf")) -> bool:
         """One attempt to hold the lease for another term, bounded in time."""
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(RENEW_DEADLINE / 2):
+            async with asyncio.timeout(min(within, self._timing.renew_deadline / 2)):
                 held = await self._hold()
         except (KubeError, TimeoutError) as error:
             log.warning("could not take or renew the lease", lease=str(self._key), error=str(error) or "timed out")
@@ -142,7 +172,7 @@ class LeaderElector:
         if self._seen is None:
             return
         try:
-            async with asyncio.timeout(RENEW_DEADLINE / 2):
+            async with asyncio.timeout(self._timing.renew_deadline / 2):
                 await self._client.replace(LEASE, self._manifest(self._seen.lease, ""))
         except (KubeError, TimeoutError) as error:
             log.warning("could not release the lease", lease=str(self._key), error=str(error) or "timed out")
@@ -154,7 +184,7 @@ class LeaderElector:
     def _has_expired(self) -> bool:
         if self._seen is None:
             return False
-        duration = self._seen.lease.spec.lease_duration_seconds or DURATION
+        duration = self._seen.lease.spec.lease_duration_seconds or self._timing.duration
         return self._clock.monotonic() - self._seen.at > duration
 
     def _holder(self) -> str:
@@ -171,7 +201,7 @@ class LeaderElector:
             metadata["resourceVersion"] = lease.metadata.resource_version
         spec = {
             "holderIdentity": holder,
-            "leaseDurationSeconds": DURATION if holder else 1,
+            "leaseDurationSeconds": self._timing.duration if holder else 1,
             "acquireTime": before.acquire_time if before and same else now,
             "renewTime": now,
             "leaseTransitions": transitions + (0 if same or lease is None or not holder else 1),

@@ -33,11 +33,17 @@ class Clock(Protocol):
         """Calls back after `delay` seconds on the event loop."""
 
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class SystemClock:
-    """The machine's time and the running event loop's timers."""
+    """The machine's time and the running event loop's timers.
+
+    `monotonic` goes on while the machine is suspended, where the system has such a clock: after it, a lease is over.
+    """
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_STEADY)
 
     def now(self) -> datetime:
         return datetime.now(UTC)

@@ -35,6 +35,42 @@ def used(events: list[dict[str, Any]]) -> set[Asked]:
     return {asked(each) for each in events} | made
 
 
+class Write(NamedTuple):
+    """A request that could change something, in the order in which the API server took them; `who` by its token."""
+
+    at: str
+    who: str
+    what: Asked
+    name: str
+    done: bool
+
+
+def writes(events: list[dict[str, Any]]) -> list[Write]:
+    found = [
+        Write(
+            each["requestReceivedTimestamp"],
+            each["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id", [""])[0],
+            asked(each),
+            each["objectRef"].get("name", ""),
+            200 <= each["responseStatus"]["code"] < 300,
+        )
+        for each in events
+        if each["verb"] in {"create", "update", "patch", "delete"}
+    ]
+    return sorted(found)
+
+
+def usurped(found: list[Write]) -> list[Write]:
+    """Writes of one process after another has taken the lease."""
+    holder, wrong = "", []
+    for each in found:
+        if each.what.resource == "leases":
+            holder = each.who if each.done else holder
+        elif each.who != holder:
+            wrong.append(each)
+    return wrong
+
+
 def asked(event: dict[str, Any]) -> Asked:
     about = event["objectRef"]
     subresource = f"/{about['subresource']}" if about.get("subresource") else ""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.component.operator.api import Api, from_environment, path
@@ -31,6 +32,15 @@ class Plane:
     api: Api
     kubeconfig: Path
     is_real: bool
+    authority: Mapping[str, str] = field(default_factory=dict)
+
+    def access(self, folder: Path, server: str) -> tuple[Path, str]:
+        """Another kubeconfig of the operator's, by way of `server`, and the id of its token in the audit log."""
+        token = new_token(self.api)
+        _, claims, _ = token.split(".")
+        folder.mkdir()
+        found = json.loads(base64.urlsafe_b64decode(claims + "==="))
+        return kubeconfig(folder, server, token, **self.authority), f"JTI={found['jti']}"
 
 
 class EmbeddedServer:
@@ -82,14 +92,20 @@ def real() -> Iterator[Plane]:
     """The operator is its service account, with the rights of manifests/rbac and no others."""
     api = from_environment()
     api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml", MANIFESTS / "rbac" / "operator.yaml")
-    token = api.ask("POST", path("serviceaccounts", SYSTEM, ACCOUNT, "token"), {"spec": {"expirationSeconds": 7200}})
     cluster, _ = access_of(read_kubeconfig())
     authority = {
         name: cluster[name] for name in ("certificate-authority", "certificate-authority-data") if name in cluster
     }
     with tempfile.TemporaryDirectory() as home:
-        own = kubeconfig(Path(home), api.server, token["status"]["token"], **authority)
-        yield Plane(api, own, is_real=True)
+        own = kubeconfig(Path(home), api.server, new_token(api), **authority)
+        yield Plane(api, own, is_real=True, authority=authority)
+
+
+def new_token(api: Api) -> str:
+    """A token of the operator's service account."""
+    where = path("serviceaccounts", SYSTEM, ACCOUNT, "token")
+    token: str = api.ask("POST", where, {"spec": {"expirationSeconds": 7200}})["status"]["token"]
+    return token
 
 
 def kubeconfig(folder: Path, server: str, token: str, **authority: str) -> Path:

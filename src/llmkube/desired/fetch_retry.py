@@ -17,11 +17,15 @@ PERMANENT = "PodFailurePolicy"
 
 
 def retry_in(job: Job, *, now: datetime) -> float | None:
-    """Return the seconds until the Job is to be replaced, 0 when it is time; None when it is not over, or for good."""
+    """Return the seconds until the Job is to be replaced, 0 when it is time; None when it is not over, or for good.
+
+    Of a clock that is far from the one that wrote the Job's end nothing can be learned: then it is time.
+    """
     failed = next((each for each in job.status.conditions if each.type == "Failed" and each.status == "True"), None)
     if failed is None or failed.reason == PERMANENT:
         return None
-    return max(0.0, PAUSE_SECONDS - (now - _time(failed.last_transition_time)).total_seconds())
+    since = (now - _time(failed.last_transition_time)).total_seconds()
+    return PAUSE_SECONDS - since if abs(since) < PAUSE_SECONDS else 0.0
 
 
 def _time(text: str | None) -> datetime:

@@ -35,3 +35,8 @@ def test_a_job_that_runs_is_left_alone() -> None:
 @pytest.mark.parametrize("at", [None, "", "yesterday"])
 def test_a_time_that_cannot_be_read_is_long_ago(at: str | None) -> None:
     assert retry_in(failed("BackoffLimitExceeded", at), now=FAILED_AT) == 0
+
+
+def test_an_end_that_is_far_in_the_future_by_this_clock_does_not_hold_the_next_fetch_up() -> None:
+    assert retry_in(failed("BackoffLimitExceeded"), now=FAILED_AT - timedelta(seconds=10)) == PAUSE_SECONDS + 10
+    assert retry_in(failed("BackoffLimitExceeded"), now=FAILED_AT - timedelta(hours=1)) == 0

@@ -130,8 +130,8 @@ class Server:
                     yield told
                 seen = each.version
             if changed is self.state.changed and await _silent(changed):
-                yield bookmark(at.resource, self.state.version, {})
                 seen = self.state.version
+                yield bookmark(at.resource, seen, {})
 
     def _after(self, version: int) -> list[Event]:
         first = len(self.state.history)

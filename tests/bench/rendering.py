@@ -1,0 +1,54 @@
+"""What LLMKube writes for a service, as templates for those who do the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.api.model import ModelSpec, ModelStatus
+from llmkube.controllers.caches import with_kind
+from llmkube.desired.deployment import deployment
+from llmkube.desired.reading import spec_of, status_of
+from llmkube.desired.service import service
+from llmkube.desired.settings import OperatorSettings
+from llmkube.kube.apply import with_hash
+from llmkube.kube.kinds import INFERENCE_SERVICE, MODEL, Kind
+from llmkube.kube.objects import CustomResource
+
+Manifest = dict[str, Any]
+
+
+def templates(model: Manifest, isvc: Manifest) -> list[str]:
+    """The Service, the Deployment and the status of a service that the operator has reconciled, a line each."""
+    typed_model, typed = typed_of(MODEL, model), typed_of(INFERENCE_SERVICE, isvc)
+    spec, model_spec = spec_of(typed, InferenceServiceSpec), spec_of(typed_model, ModelSpec)
+    assert isinstance(spec, InferenceServiceSpec)
+    assert isinstance(model_spec, ModelSpec)
+    status = status_of(typed_model, ModelStatus)
+    settings = OperatorSettings()
+    wanted = deployment(typed, spec, model=typed_model, model_spec=model_spec, model_status=status, settings=settings)
+    told = {"apiVersion": isvc["apiVersion"], "kind": isvc["kind"], "metadata": {"namespace": "", "name": ""}}
+    objects = [
+        {"apiVersion": "v1", "kind": "Service", **with_hash(service(typed, spec))},
+        {"apiVersion": "apps/v1", "kind": "Deployment", **with_hash(wanted)},
+        {
+            **told,
+            "metadata": {name: isvc["metadata"][name] for name in ("namespace", "name")},
+            "status": isvc["status"],
+        },
+    ]
+    return [emptied(json.dumps(each), isvc["metadata"]) for each in objects]
+
+
+def typed_of(kind: Kind[CustomResource], obj: Manifest) -> CustomResource:
+    return with_kind(msgspec.json.decode(msgspec.json.encode(obj), type=CustomResource), kind)
+
+
+def emptied(text: str, metadata: Manifest) -> str:
+    """Marks where the name, the namespace and the uid were: they must occur in nothing else."""
+    for mark, name in (("@UID@", "uid"), ("@NAMESPACE@", "namespace"), ("@NAME@", "name")):
+        text = text.replace(metadata[name], mark)
+    return text

@@ -121,7 +121,8 @@ class Simulation:
         while loop.time() - since < QUIET:
             await asyncio.sleep(1)
             done = len(self.network.writes)
-            if done != seen or any(map(invariants.unfinished, self.alive)):
+            idle = any(each.leads for each in self.alive) and not any(map(invariants.unfinished, self.alive))
+            if done != seen or not idle:
                 since, seen = loop.time(), done
             if loop.time() > ends:
                 self.violations.append(f"never became quiet: {[invariants.unfinished(each) for each in self.alive]}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import Caches, caches
@@ -82,22 +83,22 @@ def controllers(
     services = InferenceReconciler(known, appliers[INFERENCE_MANAGER], events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
-    _watch_models(target.controller, known)
-    _watch_services(inference, known)
+    _watch_models(target.controller, known, appliers[MODEL_MANAGER])
+    _watch_services(inference, known, appliers[INFERENCE_MANAGER])
     background = (events.run, resolver.run, progress.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers)
 
 
-def _watch_models(controller: Controller, known: Caches) -> None:
-    primary(controller, known.models)
+def _watch_models(controller: Controller, known: Caches, applier: Applier) -> None:
+    primary(controller, known.models, is_ours=partial(applier.wrote, MODEL))
     owned(controller, known.jobs, MODEL)
     owned(controller, known.claims, MODEL)
     mapped(controller, known.claims, known.models_of_claim)
     mapped(controller, known.pods, known.models_of_pod)
 
 
-def _watch_services(controller: Controller, known: Caches) -> None:
-    primary(controller, known.inference_services)
+def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
+    primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)

@@ -60,6 +60,7 @@ class Applier:
         self._manager = manager
         self._clock = clock
         self._written: dict[Key, dict[str, tuple[int, float]]] = {}
+        self._latest: dict[Key, tuple[str, str]] = {}
         self.writes = 0
         self.waits_given_up = 0
 
@@ -134,9 +135,14 @@ class Applier:
         self.waits_given_up += 1
         return Lag.BLIND
 
+    def wrote(self, kind: Kind[T], obj: T) -> bool:
+        """Whether this version of one of our own objects is the last that was written here."""
+        return self._latest.get(key_of(obj)) == (kind.resource, obj.metadata.resource_version)
+
     def forget(self, owner: Key) -> None:
         """The owner is gone: nobody waits for its writes to come back."""
         self._written.pop(owner, None)
+        self._latest.pop(owner, None)
 
     async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:
         body = {"metadata": {"resourceVersion": live.metadata.resource_version, "finalizers": finalizers}}
@@ -147,6 +153,8 @@ class Applier:
     def _remember(self, owner: Key, kind: Kind[Any], written: objects.Object) -> None:
         self.writes += 1
         self._written.setdefault(owner, {})[kind.resource] = (version(written), self._clock.monotonic())
+        if owner == key_of(written):
+            self._latest[owner] = (kind.resource, written.metadata.resource_version)
 
 
 def with_hash(desired: Manifest) -> Manifest:

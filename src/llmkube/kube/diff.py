@@ -5,7 +5,7 @@
 
 Equal is as the API server sees it: quantities by value, an empty map, list or text like none at all, a false or zero
 like none where it was left out, and the items of the lists that server-side apply merges by their keys (KEP-555),
-wherever they stand.
+wherever they stand. A map that is applied as a whole has no room for others' fields.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ LIST_KEYS: dict[str, tuple[str, ...]] = {
 PORT_KEYS = {"spec": ("port", "protocol"), "containers": ("containerPort", "protocol")}
 QUANTITIES = frozenset({"limits", "requests", "capacity", "hard"})
 SETS = frozenset({"finalizers"})
+ATOMIC_MAPS = frozenset({"selector", "nodeSelector"})
 DEFAULTS = {"protocol": "TCP"}
 
 
@@ -59,6 +60,8 @@ def is_empty(value: Any) -> bool:
 def _covers(live: Any, desired: Any, name: str, parent: str) -> bool:
     if is_empty(desired):
         return is_empty(live) or isinstance(desired, dict)
+    if name in ATOMIC_MAPS:
+        return same(live, desired)
     if isinstance(desired, dict):
         return _covers_map(live, desired, name)
     if isinstance(desired, list | tuple):

@@ -1,6 +1,6 @@
 """From what an informer saw to the keys that a controller reconciles.
 
-    primary(controller, informer)             the objects themselves, when a person changed them
+    primary(controller, informer)             the objects themselves, when somebody else changed them
     owned(controller, informer, owner_kind)   what they own: the controlling owner of the old and of the new object
     mapped(controller, informer, keys_of)     anything else that they refer to, through an index
 
@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound="Object")
 
 
-def primary(controller: Controller, informer: Informer[T]) -> None:
-    """Wants an object reconciled when its generation, labels, annotations or deletion change, not its status."""
+def primary(controller: Controller, informer: Informer[T], *, is_ours: Callable[[T], bool]) -> None:
+    """Wants an object reconciled when its generation, labels, annotations or deletion change.
+
+    A status that somebody else wrote is a change too; `is_ours` tells a version that this controller wrote.
+    """
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
-        if old is None or new is None or is_changed(old.metadata, new.metadata):
+        if old is None or new is None or is_changed(old.metadata, new.metadata) or not is_ours(new):
             enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=initial))
 
     informer.add_handler(on_event)

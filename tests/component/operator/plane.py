@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
+import ssl
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.component.operator.api import Api, from_environment, path
-from tests.conformance.backends import TOKEN, NoLogs, access_of, read_kubeconfig
+from tests.conformance.backends import KUBECONFIG, TOKEN, NoLogs, access_of, read_kubeconfig
 
 from llmkube.local.apiserver.registry import Registry
 from llmkube.local.apiserver.server import ApiServer
+from llmkube.local.apiserver.tls import certificates
 from llmkube.local.controllers import run_controllers
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
@@ -27,10 +30,11 @@ ACCOUNT = "llmkube-operator"
 
 @dataclass(frozen=True)
 class Plane:
-    """`api` may do everything; `kubeconfig` is the operator's own."""
+    """`api` may do everything, as `admin`'s user; `kubeconfig` is the operator's own."""
 
     api: Api
     kubeconfig: Path
+    admin: Path
     is_real: bool
     authority: Mapping[str, str] = field(default_factory=dict)
 
@@ -49,6 +53,7 @@ class EmbeddedServer:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.url = ""
+        self.certificates = certificates(home)  # kubectl sends no token over HTTP
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
@@ -66,7 +71,7 @@ class EmbeddedServer:
 
     async def _serve(self) -> None:
         registry = Registry(self.home / "objects.db")
-        server = ApiServer(registry, token=TOKEN, tls=None, log_reader=NoLogs())
+        server = ApiServer(registry, token=TOKEN, tls=self.certificates.context, log_reader=NoLogs())
         await server.start()
         controllers = asyncio.create_task(run_controllers(registry, volumes=self.home / "volumes"))
         self.url = server.url
@@ -82,9 +87,12 @@ class EmbeddedServer:
 @contextmanager
 def embedded() -> Iterator[Plane]:
     with tempfile.TemporaryDirectory() as home, EmbeddedServer(Path(home)) as server:
-        api = Api(server.url, None, TOKEN)
+        authority = server.certificates.ca_pem
+        api = Api(server.url, ssl.create_default_context(cadata=authority), TOKEN)
         api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml")
-        yield Plane(api, kubeconfig(Path(home), server.url, TOKEN), is_real=False)
+        encoded = {"certificate-authority-data": base64.b64encode(authority.encode()).decode()}
+        own = kubeconfig(Path(home), server.url, TOKEN, **encoded)
+        yield Plane(api, own, own, is_real=False)
 
 
 @contextmanager
@@ -98,7 +106,7 @@ def real() -> Iterator[Plane]:
     }
     with tempfile.TemporaryDirectory() as home:
         own = kubeconfig(Path(home), api.server, new_token(api), **authority)
-        yield Plane(api, own, is_real=True, authority=authority)
+        yield Plane(api, own, Path(os.environ[KUBECONFIG]), is_real=True, authority=authority)
 
 
 def new_token(api: Api) -> str:

@@ -37,6 +37,7 @@ DIFFERENT: list[tuple[str, Any, Any]] = [
     ("a missing container", {"containers": [{"name": "b"}]}, {"containers": [{"name": "a"}]}),
     ("text is not a number", {"port": "8080"}, {"port": 8080}),
     ("a list that should be empty", {"args": ["x"]}, {"args": []}),
+    ("another label in a selector, which is one value", {"selector": {"a": "b", "x": "y"}}, {"selector": {"a": "b"}}),
     ("another quantity", {"limits": {"memory": "2Gi"}}, {"limits": {"memory": "1Gi"}}),
     ("a map where there is a text", {"a": "x"}, {"a": {"b": 1}}),
 ]

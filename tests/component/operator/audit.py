@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+Event = dict[str, Any]
+
 
 class Asked(NamedTuple):
     """One right: `pods/log` is a resource of its own."""
@@ -17,22 +19,55 @@ class Asked(NamedTuple):
     verb: str
 
 
-def requests(log: Path, user: str, *, start: int = 0) -> list[dict[str, Any]]:
+def requests(log: Path, user: str, *, start: int = 0) -> list[Event]:
     """The audit events of a user, from a byte of the log on; a line that is still being written is left out."""
     lines = log.read_bytes()[start:].split(b"\n")[:-1]
-    return [each for each in map(json.loads, lines) if each["user"]["username"] == user and each.get("objectRef")]
+    return [each for each in map(json.loads, lines) if each["user"]["username"] == user]
 
 
-def refused(events: list[dict[str, Any]]) -> set[Asked]:
-    """What was asked for and is not granted."""
+def token(event: Event) -> str:
+    """The id of the token that was sent with a request."""
+    ids: list[str] = event["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id", [""])
+    return ids[0]
+
+
+def refused(events: list[Event]) -> set[Asked]:
+    """What was asked for and is not granted: RBAC says so in an annotation, an admission plugin by the answer alone."""
     decision = "authorization.k8s.io/decision"
-    return {asked(each) for each in events if each.get("annotations", {}).get(decision) == "forbid"}
+    return {
+        asked(each)
+        for each in events
+        if each.get("annotations", {}).get(decision) == "forbid" or each.get("responseStatus", {}).get("code") == 403
+    }
 
 
-def used(events: list[dict[str, Any]]) -> set[Asked]:
-    """What was asked for; an apply that made something was a create as well."""
-    made = {asked(each)._replace(verb="create") for each in events if each.get("responseStatus", {}).get("code") == 201}
-    return {asked(each) for each in events} | made
+def used(events: list[Event]) -> set[Asked]:
+    """Every right that these requests need, on resources.
+
+    An apply that made something was a create as well. A watch that begins with the list (KEP-3157) stands for a list:
+    an older API server refuses it, and is then asked for one.
+    """
+    found = set()
+    for each in [each for each in events if each.get("objectRef")]:
+        found.add(asked(each))
+        if each.get("responseStatus", {}).get("code") == 201:
+            found.add(asked(each)._replace(verb="create"))
+        if "sendInitialEvents=true" in each["requestURI"]:
+            found.add(asked(each)._replace(verb="list"))
+    return found
+
+
+def blocking(objects: list[dict[str, Any]]) -> set[Asked]:
+    """The rights that making these objects needed as they block their owners' deletion.
+
+    The admission plugin OwnerReferencesPermissionEnforcement asks for them, which the audit log does not show.
+    """
+    owners = [owner for each in objects for owner in each["metadata"].get("ownerReferences", [])]
+    return {
+        Asked(each["apiVersion"].rpartition("/")[0], f"{each['kind'].lower()}s/finalizers", "update")
+        for each in owners
+        if each.get("blockOwnerDeletion")
+    }
 
 
 class Write(NamedTuple):
@@ -45,17 +80,17 @@ class Write(NamedTuple):
     done: bool
 
 
-def writes(events: list[dict[str, Any]]) -> list[Write]:
+def writes(events: list[Event]) -> list[Write]:
     found = [
         Write(
             each["requestReceivedTimestamp"],
-            each["user"].get("extra", {}).get("authentication.kubernetes.io/credential-id", [""])[0],
+            token(each),
             asked(each),
             each["objectRef"].get("name", ""),
             200 <= each["responseStatus"]["code"] < 300,
         )
         for each in events
-        if each["verb"] in {"create", "update", "patch", "delete"}
+        if each["verb"] in {"create", "update", "patch", "delete"} and each.get("objectRef")
     ]
     return sorted(found)
 
@@ -71,8 +106,9 @@ def usurped(found: list[Write]) -> list[Write]:
     return wrong
 
 
-def asked(event: dict[str, Any]) -> Asked:
-    about = event["objectRef"]
+def asked(event: Event) -> Asked:
+    """What a request is about; a path that is no resource's stands for one."""
+    about = event.get("objectRef") or {"resource": event["requestURI"].partition("?")[0]}
     subresource = f"/{about['subresource']}" if about.get("subresource") else ""
     return Asked(about.get("apiGroup", ""), about["resource"] + subresource, event["verb"])
 

@@ -1,4 +1,4 @@
-"""The operator asks for nothing that it is not granted, and is granted nothing that it never uses.
+"""The operator is granted what it asks for, and asks for all that it is granted.
 
 It runs as its service account, under the roles of manifests/rbac, through everything that it does; then the API
 server's audit log is read. Only a real control plane keeps one, and only one of hack/controlplane keeps it here.
@@ -9,23 +9,25 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.component.operator.api import Refused
-from tests.component.operator.audit import Asked, granted, refused, requests, used
+from tests.component.operator.api import Api, Refused, path
+from tests.component.operator.audit import Asked, Event, blocking, granted, refused, requests, token, used
 from tests.component.operator.conftest import is_ready
 from tests.component.operator.kubelet import NOW, status_of
 from tests.component.operator.plane import ACCOUNT, MANIFESTS, SYSTEM
 from tests.component.operator.process import Operator
-from tests.conformance.backends import KUBECONFIG
+from tests.conformance.backends import KUBECONFIG, access_of, context_of, read_kubeconfig
 
 from llmkube.cli.operator import LEASE
+from llmkube.controllers.caches import caches
 
 if TYPE_CHECKING:
-    from tests.component.operator.api import Api, Object
+    from tests.component.operator.api import Object
     from tests.component.operator.conftest import Until
     from tests.component.operator.kubelet import Kubelet
     from tests.component.operator.plane import Plane
@@ -33,69 +35,64 @@ if TYPE_CHECKING:
     Documents = Callable[..., tuple[Object, Object]]
 
 USER = f"system:serviceaccount:{SYSTEM}:{ACCOUNT}"
-OURS = "inference.llmkube.dev"
+ROLES = MANIFESTS / "rbac" / "operator.yaml"
+OWNED = ("persistentvolumeclaims", "jobs", "deployments", "services")
 
 
-def is_not_shown(right: Asked) -> bool:
-    """Rights that are needed and leave no request of their own in the log.
+@dataclass(frozen=True)
+class Observed:
+    """An operator, and what reached the API server from it."""
 
-    Where a watch can begin with the list (KEP-3157) nothing is listed; tests/wire shows that older servers are. Whether
-    `finalizers` may be updated is asked by the admission plugin OwnerReferencesPermissionEnforcement, which is on here:
-    without the right every create in this test would be refused.
-    """
-    return right.verb == "list" or right.resource.endswith("/finalizers")
+    operator: Operator
+    log: Callable[[], list[Event]]
 
-
-@pytest.fixture
-def log() -> Callable[[], list[Object]]:
-    """What the operator asked for since the test began."""
-    file = Path(os.environ[KUBECONFIG]).parent / "audit.log"
-    start = file.stat().st_size
-    return lambda: requests(file, USER, start=start)
+    def asks(self, right: Asked) -> Callable[[], bool]:
+        return lambda: right in used(self.log())
 
 
 @pytest.fixture
-def leader(plane: Plane, here: str, log: Callable[..., object], tmp_path: Path) -> Iterator[Operator]:
-    """An operator as in production: with leader election, the first that there is."""
+def leader(plane: Plane, here: str, tmp_path: Path) -> Iterator[Observed]:
+    """An operator as in production: with leader election, the first that there is; with a token of its own."""
     with suppress(Refused):
         plane.api.delete("leases", SYSTEM, LEASE)
+    file = Path(os.environ[KUBECONFIG]).parent / "audit.log"
+    start = file.stat().st_size
+    access, its = plane.access(tmp_path / "access", plane.api.server)
     flags = ("--leader-election-namespace", SYSTEM, "--namespace", here)
-    with Operator(plane.kubeconfig, tmp_path / "operator.log", *flags) as one:
+    with Operator(access, tmp_path / "operator.log", *flags) as one:
         one.until_ready()
-        yield one
+        yield Observed(one, lambda: [each for each in requests(file, USER, start=start) if token(each) == its])
 
 
 @pytest.mark.real_control_plane
 def test_the_operator_is_granted_what_it_asks_for_and_asks_for_all_that_it_is_granted(
-    api: Api,
-    here: str,
-    kubelet: Kubelet,
-    leader: Operator,
-    documents: Documents,
-    until: Until,
-    log: Callable[..., object],
+    api: Api, here: str, kubelet: Kubelet, leader: Observed, documents: Documents, until: Until
 ) -> None:
-    kubelet.held.set()
-    apply_gated(api, here, *documents())
-    pod = until(lambda: api.items("pods", here)[0])
-    report(api, pod, {"phase": "Running", "containerStatuses": [running(pod)]})
-    until(lambda: Asked("", "pods/log", "get") in used(log()))
-    report(api, pod, status_of(pod))
-    kubelet.held.clear()
+    with kubelet_holds(kubelet):
+        apply_gated(api, here, *documents())
+        follow_the_fetch(api, here, leader, until)
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
-    for replicas in (0, 1):  # it is told a second time that it serves
-        api.patch("inferenceservices", here, "chat", {"spec": {"replicas": replicas}})
-        until(lambda: api.get("inferenceservices", here, "chat"), is_settled(replicas))
-    until(lambda: Asked("events.k8s.io", "events", "patch") in used(log()))
+    tell_again_that_it_serves(api, here, leader, until)
+    made = [each for resource in OWNED for each in api.items(resource, here)]
     fetch_anew(api, here, until)
     api.delete("inferenceservices", here, "chat")
     api.delete("models", here, "chat")
     until(lambda: api.items("models", here), lambda left: left == [])
-    assert leader.stop() == 0
-    assert refused(log()) == set()
-    assert {
-        each for each in granted(MANIFESTS / "rbac" / "operator.yaml") - used(log()) if not is_not_shown(each)
-    } == set()
+    assert leader.operator.stop() == 0
+    assert refused(leader.log()) == set()
+    needed = used(leader.log()) | blocking(made)
+    assert sorted(granted(ROLES) - needed) == [], "granted, and never used"
+    assert sorted(needed - granted(ROLES)) == [], "used, and granted by another role than its own"
+
+
+@contextmanager
+def kubelet_holds(kubelet: Kubelet) -> Iterator[None]:
+    """Meanwhile the test says what pods are."""
+    kubelet.held.set()
+    try:
+        yield
+    finally:
+        kubelet.held.clear()
 
 
 def apply_gated(api: Api, here: str, model: Object, service: Object) -> None:
@@ -106,6 +103,22 @@ def apply_gated(api: Api, here: str, model: Object, service: Object) -> None:
     model["spec"]["sourceSecretRef"] = {"name": "token"}
     api.apply("models", here, model)
     api.apply("inferenceservices", here, service)
+
+
+def follow_the_fetch(api: Api, here: str, leader: Observed, until: Until) -> None:
+    """Its pod runs long enough for its log to be read, then it is done."""
+    pod = until(lambda: api.items("pods", here)[0])
+    report(api, pod, {"phase": "Running", "containerStatuses": [running(pod)]})
+    until(leader.asks(Asked("", "pods/log", "get")))
+    report(api, pod, status_of(pod))
+
+
+def tell_again_that_it_serves(api: Api, here: str, leader: Observed, until: Until) -> None:
+    """The same event a second time only counts up."""
+    for replicas in (0, 1):
+        api.patch("inferenceservices", here, "chat", {"spec": {"replicas": replicas}})
+        until(lambda: api.get("inferenceservices", here, "chat"), is_settled(replicas))
+    until(leader.asks(Asked("events.k8s.io", "events", "patch")))
 
 
 def report(api: Api, pod: Object, status: Object) -> None:
@@ -136,27 +149,50 @@ def name_of(obj: Object) -> str:
     return name
 
 
-EVENT = {
-    "verb": "patch",
-    "objectRef": {"apiGroup": "apps", "resource": "deployments"},
-    "user": {"username": USER},
-    "responseStatus": {"code": 201},
-    "annotations": {"authorization.k8s.io/decision": "allow"},
-}
+@pytest.mark.real_control_plane
+def test_whoever_makes_what_blocks_its_owners_deletion_needs_the_owners_finalizers(
+    api: Api, here: str, documents: Documents
+) -> None:
+    owner = api.apply("inferenceservices", here, documents()[1])
+    service = owned_by(owner)
+    maker = somebody(api, here)
+    allow(api, here, Asked("", "services", "create"))
+    with pytest.raises(Refused, match="blockOwnerDeletion"):
+        maker.ask("POST", path("services", here), service)
+    (finalizers,) = blocking([service])
+    allow(api, here, finalizers)
+    assert maker.ask("POST", path("services", here), service)["metadata"]["ownerReferences"]
 
 
-def test_an_apply_that_made_something_was_a_create_as_well() -> None:
-    assert used([EVENT]) == {Asked("apps", "deployments", "patch"), Asked("apps", "deployments", "create")}
+def owned_by(owner: Object) -> Object:
+    named = {key: owner["metadata"][key] for key in ("name", "uid")}
+    reference = {"apiVersion": owner["apiVersion"], "kind": owner["kind"], **named, "blockOwnerDeletion": True}
+    return {"metadata": {"name": "owned", "ownerReferences": [reference]}, "spec": {"ports": [{"port": 80}]}}
 
 
-def test_what_is_forbidden_is_found_and_what_is_allowed_is_not() -> None:
-    denied = {**EVENT, "annotations": {"authorization.k8s.io/decision": "forbid"}}
-    assert refused([EVENT]) == set()
-    assert refused([EVENT, denied]) == {Asked("apps", "deployments", "patch")}
+SOMEBODY = {"kind": "ServiceAccount", "name": "somebody"}
 
 
-def test_a_subresource_is_a_right_of_its_own(tmp_path: Path) -> None:
-    role = tmp_path / "role.yaml"
-    role.write_text('kind: Role\nrules:\n- {apiGroups: [""], resources: [pods/log], verbs: [get]}\n')
-    log = {**EVENT, "verb": "get", "objectRef": {"resource": "pods", "subresource": "log"}}
-    assert granted(role) == {Asked("", "pods/log", "get")} == {each for each in used([log]) if each.verb == "get"}
+def somebody(api: Api, here: str) -> Api:
+    """A service account that may do nothing yet."""
+    name = SOMEBODY["name"]
+    api.apply("serviceaccounts", here, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+    given = api.ask("POST", path("serviceaccounts", here, name, "token"), {})
+    cluster, _ = access_of(read_kubeconfig())
+    return Api(api.server, context_of(cluster, {}), given["status"]["token"])
+
+
+def allow(api: Api, here: str, right: Asked) -> None:
+    """Give somebody one more right."""
+    group, name = "rbac.authorization.k8s.io", right.resource.replace("/", "-")
+    rule = {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
+    head = {"apiVersion": f"{group}/v1", "metadata": {"name": name}}
+    of = {"roleRef": {"apiGroup": group, "kind": "Role", "name": name}, "subjects": [{**SOMEBODY, "namespace": here}]}
+    api.apply("roles", here, {**head, "kind": "Role", "rules": [rule]})
+    api.apply("rolebindings", here, {**head, "kind": "RoleBinding", **of})
+
+
+def test_what_is_watched_is_what_may_be_watched() -> None:
+    informers = caches(None).all()  # type: ignore[arg-type]
+    watched = {Asked(each.kind.group, each.kind.plural, verb) for each in informers for verb in ("list", "watch")}
+    assert watched == {each for each in granted(ROLES) if each.verb in {"list", "watch"}}

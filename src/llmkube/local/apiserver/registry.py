@@ -14,9 +14,10 @@ from llmkube.local.apiserver import errors, views
 from llmkube.local.apiserver.admission import Admission
 from llmkube.local.apiserver.crds import Definitions
 from llmkube.local.apiserver.deletion import Deletion
+from llmkube.local.apiserver.fieldselectors import field_predicate
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.resources import DEFINITIONS, Catalog
-from llmkube.local.apiserver.selectors import field_predicate, label_predicate
+from llmkube.local.apiserver.selectors import label_predicate
 from llmkube.local.apiserver.storage import Storage, WatchEvent
 from llmkube.local.apiserver.writer import Writer
 
@@ -143,7 +144,7 @@ def select(
     resource: Resource, objects: Iterable[Object], namespace: str | None, label_selector: str, field_selector: str
 ) -> Iterator[Object]:
     """The objects of a namespace (None: of all) that match both selectors, as this version shows them."""
-    labelled, fielded = label_predicate(label_selector), field_predicate(field_selector)
+    labelled, fielded = label_predicate(label_selector), field_predicate(field_selector, resource)
     for one in objects:
         if namespace is not None and resource.namespaced and one["metadata"].get("namespace") != namespace:
             continue

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver import errors, pages, parameters, responses, scale
 from llmkube.local.apiserver.requests import Options, Patch, Target
-from llmkube.local.apiserver.watching import start_of, watch
+from llmkube.local.apiserver.watching import watch
 from llmkube.local.objects import bad_request
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ async def _collection(registry: Registry, request: web.Request, target: Target) 
 
 async def _watch(registry: Registry, request: web.Request, target: Target, query: pages.Query) -> web.StreamResponse:
     start = parameters.start(request.query)
-    start_of(registry, start)  # its errors are answers, not events
     asked = parameters.number(request.query, "timeoutSeconds", highest=86400)
     seconds = asked or LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
     events = watch(registry, target.resource, query, start)

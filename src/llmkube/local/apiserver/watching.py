@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver import errors, views
 from llmkube.local.apiserver.errors import StatusError, status_object
+from llmkube.local.apiserver.fieldselectors import field_predicate
 from llmkube.local.apiserver.registry import select
-from llmkube.local.apiserver.selectors import field_predicate, label_predicate
+from llmkube.local.apiserver.selectors import label_predicate
 from llmkube.local.objects import Object, key_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from llmkube.local.apiserver.registry import Registry
     from llmkube.local.apiserver.resources import Resource
     from llmkube.local.apiserver.storage import WatchEvent
+
+    _Told = Callable[[WatchEvent], Object | None]
 
 BACKLOG = 2000
 BOOKMARK_SECONDS = 30.0
@@ -76,23 +79,34 @@ def start_of(registry: Registry, start: Start) -> int:
     return start.revision
 
 
-async def watch(registry: Registry, resource: Resource, query: Query, start: Start) -> AsyncIterator[Object]:
-    """Watch events as JSON objects, without end; the last one is an ERROR when the client fell behind."""
+def watch(registry: Registry, resource: Resource, query: Query, start: Start) -> AsyncIterator[Object]:
+    """Watch events as JSON objects, without end; the last one is an ERROR when the client fell behind.
+
+    What is wrong with the question is raised here, not by the first event.
+    """
+    start_of(registry, start)
+    return _events(registry, resource, query, start, _told(resource, query))
+
+
+async def _events(
+    registry: Registry, resource: Resource, query: Query, start: Start, told: _Told
+) -> AsyncIterator[Object]:
     backlog = _Backlog()
     revision = start_of(registry, start)
     unsubscribe = registry.subscribe(backlog.add)
     try:
-        for event in _first(registry, resource, query, start, revision):
+        for event in _first(registry, resource, query, start, revision, told):
             yield event
-        async for change in _live(registry, backlog, _told(resource, query), start):
+        async for change in _live(registry, backlog, told, start):
             yield change or _bookmark(resource, registry.storage.revision)
     finally:
         unsubscribe()
 
 
-def _first(registry: Registry, resource: Resource, query: Query, start: Start, revision: int) -> list[Object]:
+def _first(
+    registry: Registry, resource: Resource, query: Query, start: Start, revision: int, told: _Told
+) -> list[Object]:
     if start.revision is not None:
-        told = _told(resource, query)
         return [shown for one in registry.storage.since(revision) if (shown := told(one))]
     present = registry.storage.all(resource.stored_as).values()
     found = sorted(select(resource, present, query.namespace, query.labels, query.fields), key=key_of)
@@ -100,9 +114,7 @@ def _first(registry: Registry, resource: Resource, query: Query, start: Start, r
     return [*events, _bookmark(resource, revision, ends_initial=True)] if start.ends_initial else events
 
 
-async def _live(
-    registry: Registry, backlog: _Backlog, told: Callable[[WatchEvent], Object | None], start: Start
-) -> AsyncIterator[Object | None]:
+async def _live(registry: Registry, backlog: _Backlog, told: _Told, start: Start) -> AsyncIterator[Object | None]:
     """What arrives; None where a bookmark is due."""
     while True:
         while backlog.events:
@@ -117,9 +129,9 @@ async def _live(
             yield None
 
 
-def _told(resource: Resource, query: Query) -> Callable[[WatchEvent], Object | None]:
+def _told(resource: Resource, query: Query) -> _Told:
     """How a change looks through the selectors: what enters is ADDED, what leaves is DELETED."""
-    labelled, fielded = label_predicate(query.labels), field_predicate(query.fields)
+    labelled, fielded = label_predicate(query.labels), field_predicate(query.fields, resource)
 
     def matches(obj: Object | None) -> bool:
         if obj is None or (query.namespace and obj["metadata"].get("namespace") != query.namespace):

@@ -77,7 +77,7 @@ def test_an_injected_sidecar_and_what_it_adds_survive_and_cause_no_writes(
     until(lambda: api.get("deployments", here, "chat"), is_rolled_out)
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
     sent = operator.settled()
-    api.patch("deployments", here, "chat", {"metadata": {"annotations": {NOTE: "look"}}})
+    api.patch("deployments", here, "chat", {"metadata": {"labels": {NOTE: "look"}}})
     assert operator.settled() == sent
     api.patch("inferenceservices", here, "chat", {"spec": {"contextSize": 1024}})
     until(lambda: "1024" in engine(api, here)["args"])

@@ -5,12 +5,19 @@ It never logs and never decides: callers raise what these functions make.
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from llmkube.local.objects import Object, StatusError, bad_request
 
 __all__ = ["Cause", "StatusError", "bad_request", "status_object"]
 
+PAGE_EXPIRED = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
+    "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
+    "Continuing with the provided token results in an inconsistent list - objects that were created, modified, or "
+    "deleted between the time the first chunk was returned and now may show up in the list."
+)
 PLAIN_REASONS = {
     404: ("NotFound", "the server could not find the requested resource"),
     405: ("MethodNotAllowed", "the server does not allow this method on the requested resource"),
@@ -31,11 +38,19 @@ class Cause(NamedTuple):
         return {"reason": self.reason, "message": self.message, "field": self.field}
 
 
+class PageExpiredError(StatusError):
+    """The state that a list is continued in is forgotten; `token` continues it in the latest."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(410, "Expired", PAGE_EXPIRED)
+        self.token = token
+
+
 def status_object(error: StatusError) -> Object:
     status: Object = {
         "kind": "Status",
         "apiVersion": "v1",
-        "metadata": {},
+        "metadata": {"continue": error.token} if isinstance(error, PageExpiredError) else {},
         "status": "Failure",
         "message": error.message,
         **({"reason": error.reason} if error.reason else {}),
@@ -86,6 +101,16 @@ def terminating(plural: str, group: str, name: str, namespace: str) -> StatusErr
 
 def gone(oldest: int, asked: int) -> StatusError:
     return StatusError(410, "Expired", f"too old resource version: {asked} ({oldest})")
+
+
+def too_large(asked: int, current: int) -> StatusError:
+    message = f"Timeout: Too large resource version: {asked}, current: {current}"
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    return StatusError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
+def quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def invalid(kind: str, group: str, name: str, causes: list[Cause]) -> StatusError:

@@ -5,15 +5,12 @@ An older state is the present one with the changes since undone. Pure over stora
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.local.apiserver import errors
+from llmkube.local.apiserver import errors, tokens
 from llmkube.local.apiserver.registry import select
-from llmkube.local.objects import Object, bad_request, key_of
+from llmkube.local.objects import Object, key_of
 
 if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
@@ -23,14 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Query:
-    """What a list or a watch asks for. `limit` 0 is no limit."""
+    """What a list or a watch asks for. `limit` 0 is no limit; `exactly` wants the state of `revision` and no newer."""
 
     namespace: str | None = None
     labels: str = ""
     fields: str = ""
     limit: int = 0
     token: str = ""
-    exactly: int = 0
+    revision: int = 0
+    exactly: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,28 @@ class Page:
         return {"resourceVersion": str(self.revision), **more, **left}
 
 
+def place_of(obj: Object) -> str:
+    """Objects are listed in the order of their paths."""
+    return str(key_of(obj))
+
+
 def page(storage: Storage, resource: Resource, query: Query) -> Page:
-    """One page; 410 when the state that its token is about is forgotten."""
-    revision, after = _place(storage, query)
+    """One page; 410 when the state that it is to show is forgotten."""
+    revision, start = _place(storage, query)
     state = at(storage, resource.stored_as, revision).items()
     matching = select(resource, (one for _, one in state), query.namespace, query.labels, query.fields)
-    items = sorted(matching, key=key_of)
-    if after is not None:
-        items = [one for one in items if tuple(key_of(one)) > after]
+    items = sorted(matching, key=place_of)
+    if start:
+        items = [one for one in items if place_of(one) >= start]
     if not query.limit or len(items) <= query.limit:
         return Page(items, revision)
     shown = items[: query.limit]
     remaining = None if query.labels or query.fields else len(items) - query.limit
-    return Page(shown, revision, _token(revision, key_of(shown[-1])), remaining)
+    return Page(shown, revision, tokens.after(_under(place_of(shown[-1]), query), revision), remaining)
+
+
+def _under(path: str, query: Query) -> str:
+    return path.removeprefix(f"{query.namespace}/") if query.namespace else path
 
 
 def at(storage: Storage, resource: str, revision: int) -> dict[Key, Object]:
@@ -79,26 +86,26 @@ def at(storage: Storage, resource: str, revision: int) -> dict[Key, Object]:
     return state
 
 
-def _place(storage: Storage, query: Query) -> tuple[int, tuple[str, str] | None]:
+def _place(storage: Storage, query: Query) -> tuple[int, str]:
+    """The revision whose state is shown, and the path where it begins."""
     if not query.token:
-        return _exactly(storage, query.exactly), None
-    try:
-        revision, namespace, name = json.loads(base64.urlsafe_b64decode(query.token.encode()))
-        place = int(revision), (str(namespace), str(name))
-    except (ValueError, TypeError, binascii.Error):
-        raise bad_request("continue key is not valid: expected the token of the page before") from None
-    if place[0] < storage.oldest:
-        raise errors.StatusError(410, "Expired", "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.")  # fmt: skip # noqa: E501
-    return place
+        return _revision(storage, query), ""
+    asked = tokens.decoded(query.token)
+    start = f"{query.namespace}/{asked.start}" if query.namespace else asked.start
+    if asked.revision < 0:
+        return storage.revision, start
+    if asked.revision < storage.oldest:
+        raise errors.PageExpiredError(tokens.encoded(asked._replace(revision=tokens.LATEST)))
+    if asked.revision > storage.revision:
+        raise errors.too_large(asked.revision, storage.revision)
+    return asked.revision, start
 
 
-def _exactly(storage: Storage, revision: int) -> int:
-    if not revision:
+def _revision(storage: Storage, query: Query) -> int:
+    if query.revision > storage.revision:
+        raise errors.too_large(query.revision, storage.revision)
+    if not query.exactly:
         return storage.revision
-    if revision < storage.oldest:
-        raise errors.gone(storage.oldest, revision)
-    return revision
-
-
-def _token(revision: int, key: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps([revision, *key]).encode()).decode()
+    if query.revision < storage.oldest:
+        raise errors.StatusError(410, "Expired", "The resourceVersion for the provided list is too old.")
+    return query.revision

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.apiserver import listoptions
 from llmkube.local.apiserver.deletion import Deletion
 from llmkube.local.apiserver.errors import StatusError, plain
 from llmkube.local.apiserver.pages import Query
@@ -14,6 +15,7 @@ from llmkube.local.objects import bad_request
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llmkube.local.apiserver.listoptions import ListOptions
     from llmkube.local.apiserver.requests import PatchType
     from llmkube.local.objects import Object
 
@@ -26,10 +28,6 @@ PATCH_TYPES: Mapping[str, PatchType] = {
 LONGEST_SECONDS = 3600
 
 
-def flag(parameters: Mapping[str, str], name: str) -> bool:
-    return parameters.get(name, "").lower() in {"true", "1"}
-
-
 def number(parameters: Mapping[str, str], name: str, *, highest: int = 2**62) -> int | None:
     """A whole number of at least 0, None when it is not given."""
     text = parameters.get(name, "")
@@ -40,26 +38,32 @@ def number(parameters: Mapping[str, str], name: str, *, highest: int = 2**62) ->
     return int(text)
 
 
-def query(parameters: Mapping[str, str], namespace: str | None) -> Query:
-    exact = parameters.get("resourceVersionMatch") == "Exact"
+def query(parameters: Mapping[str, str], namespace: str | None, asked: ListOptions) -> Query:
+    if asked.token and asked.version not in {"", "0"}:
+        raise bad_request("specifying resource version is not allowed when using continue")
+    revision = listoptions.revision(asked)
+    # What any state will do for comes in one piece, as from a cache.
+    limit = 0 if asked.version == "0" and not asked.token else asked.limit
     return Query(
         namespace=namespace,
         labels=parameters.get("labelSelector", ""),
         fields=parameters.get("fieldSelector", ""),
-        limit=number(parameters, "limit") or 0,
-        token=parameters.get("continue", ""),
-        exactly=(number(parameters, "resourceVersion") or 0) if exact else 0,
+        limit=limit,
+        token=asked.token,
+        revision=revision,
+        exactly=asked.match == listoptions.EXACT or bool(limit and revision and not asked.match),
     )
 
 
-def start(parameters: Mapping[str, str]) -> Start:
-    """Where a watch begins. No resourceVersion, and 0, mean: first what there is."""
-    revision = number(parameters, "resourceVersion")
-    initial = flag(parameters, "sendInitialEvents")
-    if initial and parameters.get("resourceVersionMatch") != "NotOlderThan":
-        raise bad_request("sendInitialEvents: resourceVersionMatch must be NotOlderThan")
-    bookmarks = flag(parameters, "allowWatchBookmarks")
-    return Start(None if initial or not revision else revision, bookmarks, initial and bookmarks)
+def start(asked: ListOptions) -> Start:
+    """Where a watch begins. Without a resourceVersion, and with 0: first what there is."""
+    revision = listoptions.revision(asked)
+    return Start(
+        revision=revision,
+        initial=not revision if asked.initial is None else asked.initial,
+        bookmarks=asked.bookmarks,
+        ends_initial=bool(asked.initial and asked.bookmarks),
+    )
 
 
 def dry_run(parameters: Mapping[str, str]) -> bool:

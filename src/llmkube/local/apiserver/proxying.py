@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from llmkube.local.apiserver import errors, parameters
+from llmkube.local.apiserver import errors, listoptions, parameters
 from llmkube.local.apiserver.errors import StatusError
 from llmkube.local.objects import bad_request
 
@@ -56,11 +56,11 @@ async def logs(reader: LogReader, request: web.Request, target: Target) -> web.S
         target.namespace or "",
         target.name,
         query.get("container", ""),
-        follow=parameters.flag(query, "follow"),
+        follow=listoptions.flag(query, "follow"),
         tail=parameters.number(query, "tailLines"),
-        previous=parameters.flag(query, "previous"),
+        previous=listoptions.flag(query, "previous"),
         since_seconds=parameters.number(query, "sinceSeconds"),
-        timestamps=parameters.flag(query, "timestamps"),
+        timestamps=listoptions.flag(query, "timestamps"),
     )
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)

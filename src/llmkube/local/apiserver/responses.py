@@ -53,8 +53,19 @@ def shown(request: web.Request, resource: Resource, objects: list[Object], meta:
     """A list of objects, or the Table of them."""
     if wants_table(request):
         return table(request, resource, objects, meta)
-    kind = f"{resource.kind}List"
-    return {"kind": kind, "apiVersion": resource.api_version, "metadata": meta, "items": objects}
+    items = objects if resource.is_custom else [_untyped(one) for one in objects]
+    more = {"continue": ""} if resource.is_custom else {}
+    return {
+        "kind": f"{resource.kind}List",
+        "apiVersion": resource.api_version,
+        "metadata": {**more, **meta},
+        "items": items,
+    }
+
+
+def _untyped(obj: Object) -> Object:
+    """In a list of a built-in kind, only the list says which."""
+    return {name: value for name, value in obj.items() if name not in {"kind", "apiVersion"}}
 
 
 def table(request: web.Request, resource: Resource, objects: list[Object], meta: Object) -> Object:

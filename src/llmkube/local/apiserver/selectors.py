@@ -5,11 +5,11 @@ Pure: text to a predicate. A selector that can't be understood is a BadRequest; 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from llmkube.local.apiserver.errors import quoted
 from llmkube.local.apiserver.labels import wrong_with_key, wrong_with_value
 from llmkube.local.objects import Object, bad_request, labels_of
 
@@ -117,7 +117,7 @@ class _Parser:
         if (key := self._take()) in SYMBOLS:
             raise _NotUnderstoodError(f"found '{key}', expected: identifier")
         if wrong := wrong_with_key(key):
-            raise _NotUnderstoodError(f"<nil>: Invalid value: {_quoted(key)}: {'; '.join(wrong)}")
+            raise _NotUnderstoodError(f"<nil>: Invalid value: {quoted(key)}: {'; '.join(wrong)}")
         return key
 
     def _one(self) -> str:
@@ -151,10 +151,10 @@ def _checked(requirement: Requirement) -> Requirement:
     wrong = []
     if requirement.operator in {">", "<"} and not _is_whole(values[0]):
         says = "for 'Gt', 'Lt' operators, the value must be an integer"
-        wrong.append(f"values[0]: Invalid value: {_quoted(values[0])}: {says}")
+        wrong.append(f"values[0]: Invalid value: {quoted(values[0])}: {says}")
     for index, value in enumerate(values):
         if found := wrong_with_value(value):
-            wrong.append(f"values[{index}][{requirement.key}]: Invalid value: {_quoted(value)}: {'; '.join(found)}")
+            wrong.append(f"values[{index}][{requirement.key}]: Invalid value: {quoted(value)}: {'; '.join(found)}")
     if wrong:
         raise _NotUnderstoodError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
     return requirement
@@ -164,7 +164,3 @@ def _is_whole(text: str) -> bool:
     """A number as a label can hold it."""
     found = re.fullmatch(r"[+-]?[0-9]{1,40}", text, re.ASCII)
     return found is not None and -LARGEST - 1 <= int(text) <= LARGEST
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

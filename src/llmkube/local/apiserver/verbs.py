@@ -6,10 +6,10 @@ It reads a request, calls the registry and words the answer; what a write does i
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmkube.local.apiserver import errors, pages, parameters, responses, scale
+from llmkube.local.apiserver import errors, listoptions, pages, parameters, responses, scale
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.watching import watch
 from llmkube.local.objects import bad_request
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmkube.local.objects import Object
 
 LEAST_WATCH_SECONDS = 1800
+MOST_WATCH_SECONDS = 86400
 STATUS_SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
 
 
@@ -54,19 +55,20 @@ async def read(registry: Registry, request: web.Request, target: Target) -> web.
 
 
 async def _collection(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
-    query = parameters.query(request.query, target.namespace)
-    if parameters.flag(request.query, "watch"):
-        return await _watch(registry, request, target, query)
-    page = pages.page(registry.storage, target.resource, query)
+    asked = listoptions.options(request.query)
+    if asked.watch:
+        return await _watch(registry, request, target, asked)
+    page = pages.page(registry.storage, target.resource, parameters.query(request.query, target.namespace, asked))
     return responses.answer(responses.shown(request, target.resource, page.items, page.meta()))
 
 
-async def _watch(registry: Registry, request: web.Request, target: Target, query: pages.Query) -> web.StreamResponse:
-    start = parameters.start(request.query)
-    asked = parameters.number(request.query, "timeoutSeconds", highest=86400)
-    seconds = asked or LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
-    events = watch(registry, target.resource, query, start)
-    return await responses.stream(request, target.resource, events, seconds)
+async def _watch(
+    registry: Registry, request: web.Request, target: Target, asked: listoptions.ListOptions
+) -> web.StreamResponse:
+    query = parameters.query(request.query, target.namespace, replace(asked, token=""))
+    seconds = asked.seconds or LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
+    events = watch(registry, target.resource, query, parameters.start(asked))
+    return await responses.stream(request, target.resource, events, min(seconds, MOST_WATCH_SECONDS))
 
 
 def _options(request: web.Request, target: Target) -> tuple[Options, Unknown]:
@@ -107,7 +109,7 @@ async def update(registry: Registry, request: web.Request, target: Target) -> we
 
 async def patch(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
     kind = parameters.patch_type(request.content_type)
-    asked = Patch(kind, parameters.value(await request.read()), parameters.flag(request.query, "force"))
+    asked = Patch(kind, parameters.value(await request.read()), listoptions.flag(request.query, "force"))
     options, unknown = _options(request, target)
     if kind == "apply" and not request.query.get("fieldManager"):
         options = Options("", options.dry_run, options.on_unknown)
@@ -140,7 +142,7 @@ def _details(target: Target, obj: Object) -> Object:
 def _delete_all(
     registry: Registry, request: web.Request, target: Target, asked: Deletion, options: Options
 ) -> web.Response:
-    query = parameters.query(request.query, target.namespace)
+    query = parameters.query(request.query, target.namespace, listoptions.options(request.query))
     found = pages.page(registry.storage, target.resource, query).items
     for obj in found:
         meta = obj["metadata"]

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from llmkube.local.apiserver import errors, views
 from llmkube.local.apiserver.errors import StatusError, status_object
 from llmkube.local.apiserver.fieldselectors import field_predicate
+from llmkube.local.apiserver.pages import place_of
 from llmkube.local.apiserver.registry import select
 from llmkube.local.apiserver.selectors import label_predicate
-from llmkube.local.objects import Object, key_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from llmkube.local.apiserver.registry import Registry
     from llmkube.local.apiserver.resources import Resource
     from llmkube.local.apiserver.storage import WatchEvent
+    from llmkube.local.objects import Object
 
     _Told = Callable[[WatchEvent], Object | None]
 
@@ -34,9 +35,10 @@ INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 @dataclass(frozen=True)
 class Start:
-    """Where a watch begins: after `revision`; None sends what there is first (and then a bookmark, when asked)."""
+    """Where a watch begins: with what there is now, which is not older than `revision`, or with what came after it."""
 
-    revision: int | None = None
+    revision: int = 0
+    initial: bool = True
     bookmarks: bool = False
     ends_initial: bool = False
 
@@ -66,25 +68,11 @@ class _Backlog:
         self._arrived.clear()
 
 
-def start_of(registry: Registry, start: Start) -> int:
-    """The revision a watch continues from; 410 when what followed it is forgotten."""
-    storage = registry.storage
-    if start.revision is None:
-        return storage.revision
-    if start.revision < storage.oldest:
-        raise errors.gone(storage.oldest, start.revision)
-    if start.revision > storage.revision:
-        message = f"Too large resource version: {start.revision}, current: {storage.revision}"
-        raise StatusError(504, "Timeout", message, {"retryAfterSeconds": 1})
-    return start.revision
-
-
 def watch(registry: Registry, resource: Resource, query: Query, start: Start) -> AsyncIterator[Object]:
-    """Watch events as JSON objects, without end; the last one is an ERROR when the client fell behind.
+    """Watch events as JSON objects, without end; the last one is an ERROR when it cannot go on.
 
-    What is wrong with the question is raised here, not by the first event.
+    A selector that is wrong is refused here, not by the first event.
     """
-    start_of(registry, start)
     return _events(registry, resource, query, start, _told(resource, query))
 
 
@@ -92,40 +80,44 @@ async def _events(
     registry: Registry, resource: Resource, query: Query, start: Start, told: _Told
 ) -> AsyncIterator[Object]:
     backlog = _Backlog()
-    revision = start_of(registry, start)
     unsubscribe = registry.subscribe(backlog.add)
     try:
-        for event in _first(registry, resource, query, start, revision, told):
+        for event in _first(registry, resource, query, start, told):
             yield event
         async for change in _live(registry, backlog, told, start):
             yield change or _bookmark(resource, registry.storage.revision)
+    except StatusError as error:
+        yield {"type": "ERROR", "object": status_object(error)}
     finally:
         unsubscribe()
 
 
-def _first(
-    registry: Registry, resource: Resource, query: Query, start: Start, revision: int, told: _Told
-) -> list[Object]:
-    if start.revision is not None:
-        return [shown for one in registry.storage.since(revision) if (shown := told(one))]
-    present = registry.storage.all(resource.stored_as).values()
-    found = sorted(select(resource, present, query.namespace, query.labels, query.fields), key=key_of)
+def _first(registry: Registry, resource: Resource, query: Query, start: Start, told: _Told) -> list[Object]:
+    storage = registry.storage
+    if not start.initial:
+        if start.revision and start.revision < storage.oldest:
+            raise errors.gone(storage.oldest, start.revision)
+        return [shown for one in storage.since(start.revision or storage.revision) if (shown := told(one))]
+    if start.revision > storage.revision:
+        raise errors.too_large(start.revision, storage.revision)
+    present = storage.all(resource.stored_as).values()
+    found = sorted(select(resource, present, query.namespace, query.labels, query.fields), key=place_of)
     events: list[Object] = [{"type": "ADDED", "object": one} for one in found]
-    return [*events, _bookmark(resource, revision, ends_initial=True)] if start.ends_initial else events
+    return [*events, _bookmark(resource, storage.revision, ends_initial=True)] if start.ends_initial else events
 
 
 async def _live(registry: Registry, backlog: _Backlog, told: _Told, start: Start) -> AsyncIterator[Object | None]:
     """What arrives; None where a bookmark is due."""
     while True:
         while backlog.events:
-            if shown := told(backlog.events.popleft()):
+            event = backlog.events.popleft()
+            # A watch may begin in the future: what comes before is not told.
+            if event.revision > start.revision and (shown := told(event)):
                 yield shown
         if backlog.overflowed:
-            gone = errors.gone(registry.storage.revision, registry.storage.oldest)
-            yield {"type": "ERROR", "object": status_object(gone)}
-            return
+            raise errors.gone(registry.storage.revision, registry.storage.oldest)
         await backlog.wait(BOOKMARK_SECONDS)
-        if start.bookmarks and not backlog.events:
+        if start.bookmarks and not backlog.events and registry.storage.revision >= start.revision:
             yield None
 
 
@@ -153,7 +145,7 @@ def _told(resource: Resource, query: Query) -> _Told:
 
 
 def _bookmark(resource: Resource, revision: int, *, ends_initial: bool = False) -> Object:
-    meta: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
+    meta: Object = {"resourceVersion": str(revision)}
     if ends_initial:
         meta["annotations"] = {INITIAL_EVENTS_END: "true"}
     obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": meta}

@@ -16,6 +16,7 @@ from tests.conformance.backends import access_of, context_of, read_kubeconfig
 Object = dict[str, Any]
 PREFIXES = {
     "namespaces": "/api/v1",
+    "nodes": "/api/v1",
     "pods": "/api/v1",
     "services": "/api/v1",
     "persistentvolumeclaims": "/api/v1",

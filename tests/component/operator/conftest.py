@@ -39,9 +39,9 @@ def api(plane: Plane) -> Api:
     return plane.api
 
 
-@pytest.fixture(scope="module", autouse=True)
-def kubelet(api: Api) -> Iterator[Kubelet]:
-    with Kubelet(api) as one:
+@pytest.fixture(scope="session", autouse=True)
+def kubelet(plane: Plane) -> Iterator[Kubelet]:
+    with Kubelet(plane.api, binds=plane.is_real) as one:
         yield one
 
 

@@ -10,7 +10,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from tests.component.operator.api import Refused
+from tests.component.operator.api import Refused, path
 
 if TYPE_CHECKING:
     from tests.component.operator.api import Api, Object
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SHA256 = "ab" * 32
 NOW = "2026-01-01T00:00:00Z"
 TICK = 0.05
+NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stand-in"}, "spec": {"unschedulable": True}}
 
 
 def verified(pod: Object) -> str:
@@ -51,15 +52,21 @@ def status_of(pod: Object) -> Object:
 
 
 class Kubelet:
-    """Looks at the pods of all namespaces again and again, in a thread; `held` makes it say nothing."""
+    """Looks at the pods of all namespaces again and again, in a thread; `held` makes it say nothing.
 
-    def __init__(self, api: Api) -> None:
+    With `binds` it gives pods a node as well: a real scheduler has none to give, and says so again and again.
+    """
+
+    def __init__(self, api: Api, *, binds: bool = False) -> None:
         self.held = threading.Event()
+        self._binds = binds
         self._api = api
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Kubelet:
+        if self._binds:
+            self._api.apply("nodes", "", NODE)
         self._thread.start()
         return self
 
@@ -74,11 +81,20 @@ class Kubelet:
                     self._tell(pod)
 
     def _tell(self, pod: Object) -> None:
-        if pod.get("status", {}).get("phase", "Pending") != "Pending":
-            return
         metadata = pod["metadata"]
+        where = path("pods", metadata["namespace"], metadata["name"])
         try:
-            self._api.patch("pods", metadata["namespace"], metadata["name"], {"status": status_of(pod)}, "status")
+            if metadata.get("deletionTimestamp"):
+                self._api.ask("DELETE", where, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
+            elif pod.get("status", {}).get("phase", "Pending") == "Pending":
+                self._bind(pod, where)
+                self._api.patch("pods", metadata["namespace"], metadata["name"], {"status": status_of(pod)}, "status")
         except Refused as error:
             if error.status not in {404, 409}:
                 raise
+
+    def _bind(self, pod: Object, where: str) -> None:
+        if self._binds and not pod["spec"].get("nodeName"):
+            target = {"kind": "Node", "name": NODE["metadata"]["name"]}
+            body = {"metadata": {"name": pod["metadata"]["name"]}, "target": target}
+            self._api.ask("POST", f"{where}/binding", body)

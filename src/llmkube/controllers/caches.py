@@ -19,7 +19,7 @@ from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube.informer import Informer
-from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
+from llmkube.kube.kinds import DEPLOYMENT, HPA, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,6 +45,7 @@ class Caches:
     pods: Informer[objects.Pod]
     deployments: Informer[objects.Deployment]
     services: Informer[objects.Opaque]
+    autoscalers: Informer[objects.HorizontalPodAutoscaler]
 
     def all(self) -> tuple[Informer[Any], ...]:
         """Return every informer, for whoever runs them."""
@@ -72,6 +73,16 @@ class Caches:
         """Return the pods of an InferenceService, of whatever roll-out."""
         return tuple(self.pods.store.by_index("service", f"{service.namespace}/{child_name(service.name)}"))
 
+    def autoscalers_of_service(self, service: Key) -> tuple[str, ...]:
+        """Return the names of the autoscalers of the Deployment of an InferenceService, KEDA's among them."""
+        found = self.autoscalers.store.by_index("target", f"{service.namespace}/{child_name(service.name)}")
+        return tuple(each.metadata.name for each in found)
+
+    def inference_services_of_autoscaler(self, autoscaler: objects.HorizontalPodAutoscaler) -> list[Key]:
+        """Return the InferenceService whose Deployment an autoscaler scales."""
+        targets = _by_target(autoscaler)
+        return [key_of(each) for target in targets for each in self.inference_services.store.by_index("label", target)]
+
 
 def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
     """Return the informers, not running yet; no namespaces means all."""
@@ -85,6 +96,7 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes={"service": _by_service}),
         deployments=Informer(client, DEPLOYMENT, namespaces=namespaces),
         services=Informer(client, SERVICE, namespaces=namespaces),
+        autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
     )
 
 
@@ -109,6 +121,13 @@ def _by_model(service: objects.CustomResource) -> Iterable[str]:
     except msgspec.MsgspecError:
         return ()
     return (str(Key(service.metadata.namespace, reference.model_ref)),)
+
+
+def _by_target(autoscaler: objects.HorizontalPodAutoscaler) -> Iterable[str]:
+    """By the Deployment; an autoscaler of the InferenceService itself is a person to us."""
+    target = autoscaler.spec.scale_target_ref
+    is_deployment = target.api_version.partition("/")[0] == DEPLOYMENT.group and target.kind == DEPLOYMENT.kind
+    return (f"{autoscaler.metadata.namespace}/{target.name}",) if is_deployment else ()
 
 
 def _by_claim(model: objects.CustomResource) -> Iterable[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmkube.kube.kinds import DEPLOYMENT, EVENT, INFERENCE_SERVICE, JOB, LEASE, MODEL, POD, PVC, SECRET, SERVICE
+from llmkube.kube.kinds import DEPLOYMENT, EVENT, HPA, INFERENCE_SERVICE, JOB, LEASE, MODEL, POD, PVC, SECRET, SERVICE
 
 if TYPE_CHECKING:
     from llmkube.kube.kinds import Kind
@@ -44,6 +44,7 @@ IN_THE_CLUSTER = (
     Right(OURS, ("patch",), "status"),
     Right(OURS, ("update",), "finalizers", "what is owned may block deletion, where the cluster asks for this right"),
     Right((DEPLOYMENT,), APPLIED, why="server-side apply of what is not there yet needs create beside patch"),
+    Right((HPA,), WATCHED, why="whether somebody else says how many replicas there are"),
     Right((JOB,), (*APPLIED, "delete"), why="a fetch of other bytes replaces the one that there is"),
     Right((SERVICE, PVC), APPLIED),
     Right((POD,), WATCHED),

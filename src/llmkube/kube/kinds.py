@@ -68,12 +68,11 @@ JOB = Kind("batch", "v1", "Job", "jobs", objects.Job)
 SERVICE = Kind("", "v1", "Service", "services", objects.Opaque)
 PVC = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", objects.PersistentVolumeClaim)
 SECRET = Kind("", "v1", "Secret", "secrets", objects.Data)
-CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps", objects.Data)
 NODE = Kind("", "v1", "Node", "nodes", objects.Opaque, namespaced=False)
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", objects.Opaque, namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", objects.Lease)
+HPA = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", objects.HorizontalPodAutoscaler)
 EVENT = Kind("events.k8s.io", "v1", "Event", "events", objects.Opaque)
-ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", objects.EndpointSlice)
 
 
 def key_of(obj: objects.Object) -> Key:

@@ -163,17 +163,20 @@ class Pod(Object, frozen=True, rename="camel"):
     status: PodStatus = PodStatus()
 
 
-class EndpointConditions(Struct, frozen=True, rename="camel"):
-    ready: bool | None = None
+class ScaleTarget(Struct, frozen=True, rename="camel"):
+    """What an autoscaler scales; it is in the autoscaler's own namespace."""
+
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
 
 
-class Endpoint(Struct, frozen=True, rename="camel"):
-    addresses: tuple[str, ...] = ()
-    conditions: EndpointConditions = EndpointConditions()
+class HorizontalPodAutoscalerSpec(Struct, frozen=True, rename="camel"):
+    scale_target_ref: ScaleTarget = ScaleTarget()
 
 
-class EndpointSlice(Object, frozen=True, rename="camel"):
-    endpoints: tuple[Endpoint, ...] = ()
+class HorizontalPodAutoscaler(Object, frozen=True, rename="camel"):
+    spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec()
 
 
 class LeaseSpec(Struct, frozen=True, rename="camel", omit_defaults=True):

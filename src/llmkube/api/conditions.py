@@ -15,6 +15,7 @@ PROGRESSING = "Progressing"
 DEGRADED = "Degraded"
 MODEL_READY = "ModelReady"
 SCHEDULED = "Scheduled"
+AUTOSCALED = "Autoscaled"
 
 
 class Condition(Record):

@@ -77,4 +77,4 @@ class InferenceServiceStatus(Record):
     offload: Offload | None = None
     """Layers on GPUs: planned and observed."""
     conditions: Conditions = ()
-    """ModelReady, Scheduled, Available, Progressing, Degraded."""
+    """ModelReady, Autoscaled, Scheduled, Available, Progressing, Degraded."""

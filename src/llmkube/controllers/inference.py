@@ -24,6 +24,7 @@ from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.labels import selector_text
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
+from llmkube.desired.replicas import REPLICAS, scale, scaled
 from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
 from llmkube.kube.apply import Lag
@@ -89,9 +90,11 @@ class InferenceReconciler:
         spec = spec_of(isvc, InferenceServiceSpec)
         if isinstance(spec, Trouble):
             return replace(sight, refused=spec)
-        sight = replace(sight, replicas=spec.replicas, refused=refused(spec) or self._taken(isvc, sight))
+        sight = replace(sight, refused=refused(spec) or self._taken(isvc, sight))
         if taken("Deployment", sight.deployment, isvc):
             sight = replace(sight, deployment=None)
+        autoscalers = self.caches.autoscalers_of_service(key_of(isvc))
+        sight = replace(sight, scale=scale(spec.replicas, autoscalers, sight.deployment))
         if sight.refused:
             return sight
         try:
@@ -117,11 +120,13 @@ class InferenceReconciler:
             waiting = waiting or model_spec
         if waiting or found is None or not isinstance(model_spec, ModelSpec):
             if sight.deployment is not None:
-                await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, spec.replicas)
+                replicas = sight.scale.replicas
+                await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
             return replace(sight, waiting=waiting, model_failed=is_lasting(waiting))
         model = with_kind(found, MODEL)
         wanted = deployment(isvc, spec, model=model, model_spec=model_spec, model_status=status, settings=self.settings)
-        await self.applier.apply(DEPLOYMENT, wanted, sight.deployment)
+        others = sight.scale.replicas if sight.scale.is_handed_over else None
+        await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         return replace(
             sight,
             gpus=gpus(spec, model_spec),

@@ -103,3 +103,4 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     owned(controller, known.services, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_of_pod)
+    mapped(controller, known.autoscalers, known.inference_services_of_autoscaler)

@@ -1,4 +1,4 @@
-"""The conditions of an InferenceService: ModelReady, Scheduled, Available, Progressing, Degraded.
+"""The conditions of an InferenceService: ModelReady, Autoscaled, Scheduled, Available, Progressing, Degraded.
 
 Pure. Every type is found every time; no message holds a number that moves while nothing happens.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.api.conditions import AVAILABLE, DEGRADED, MODEL_READY, PROGRESSING, SCHEDULED
+from llmkube.api.conditions import AUTOSCALED, AVAILABLE, DEGRADED, MODEL_READY, PROGRESSING, SCHEDULED
 from llmkube.desired.conditions import Finding
 from llmkube.desired.pod_trouble import UNSCHEDULABLE
+from llmkube.desired.replicas import ONE, Scale
 
 if TYPE_CHECKING:
     from llmkube.api.inference_status import InferencePhase
@@ -29,11 +30,13 @@ class Stand:
     trouble: Trouble | None = None
     remark: Trouble | None = None
     pods: int = 0
+    scale: Scale = ONE
 
 
 def findings(stand: Stand) -> tuple[Finding, ...]:
     """Return every condition, in the order in which one holds up the next."""
-    return (_model_ready(stand), _scheduled(stand), _available(stand), _progressing(stand), _degraded(stand))
+    found = (_model_ready, _autoscaled, _scheduled, _available, _progressing, _degraded)
+    return tuple(each(stand) for each in found)
 
 
 def _model_ready(stand: Stand) -> Finding:
@@ -42,6 +45,18 @@ def _model_ready(stand: Stand) -> Finding:
     if stand.waiting:
         return Finding(MODEL_READY, "False", stand.waiting.reason, stand.waiting.message)
     return Finding(MODEL_READY, "True", "Ready", "The Model can be served")
+
+
+def _autoscaled(stand: Stand) -> Finding:
+    """Who says how many replicas there are; how many is in the status beside it, as it moves."""
+    scale = stand.scale
+    if scale.autoscaler is None:
+        return Finding(AUTOSCALED, "False", "SpecReplicas", "spec.replicas says how many replicas there are")
+    who = f"HorizontalPodAutoscaler {scale.autoscaler}"
+    if not scale.is_handed_over:
+        return Finding(AUTOSCALED, "False", "Stopped", f"spec.replicas is 0, which {who} does not change")
+    said = f"{who} says how many replicas the Deployment has; spec.replicas counts where it is made anew, or is 0"
+    return Finding(AUTOSCALED, "True", "HorizontalPodAutoscaler", said)
 
 
 def _scheduled(stand: Stand) -> Finding:
@@ -58,8 +73,13 @@ def _available(stand: Stand) -> Finding:
     cause = stand.refused or stand.waiting or stand.trouble
     if cause and stand.phase != "Stopped":
         return Finding(AVAILABLE, "False", cause.reason, cause.message)
-    said = "spec.replicas is 0" if stand.phase == "Stopped" else f"No pod answers yet: {stand.phase}"
-    return Finding(AVAILABLE, "False", stand.phase, said)
+    return Finding(AVAILABLE, "False", stand.phase, _unavailable(stand))
+
+
+def _unavailable(stand: Stand) -> str:
+    if stand.phase != "Stopped":
+        return f"No pod answers yet: {stand.phase}"
+    return "The autoscaler asks for 0 replicas" if stand.scale.is_handed_over else "spec.replicas is 0"
 
 
 def _progressing(stand: Stand) -> Finding:

@@ -14,6 +14,7 @@ from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus,
 from llmkube.desired.conditions import merged
 from llmkube.desired.inference_conditions import Stand, findings
 from llmkube.desired.pod_trouble import UNSCHEDULABLE, Trouble, first_trouble, is_running
+from llmkube.desired.replicas import ONE, Scale
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,7 +34,7 @@ class Sight:
 
     generation: int
     previous: InferenceServiceStatus
-    replicas: int = 1
+    scale: Scale = ONE
     gpus: int = 0
     refused: Trouble | None = None
     waiting: Trouble | None = None
@@ -52,7 +53,7 @@ def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
     status = InferenceServiceStatus(
         phase=stand.phase,
         ready_replicas=seen.ready_replicas if seen else 0,
-        desired_replicas=sight.replicas,
+        desired_replicas=sight.scale.replicas,
         endpoint=sight.endpoint,
         model_ready=sight.waiting is None and sight.refused is None,
         last_updated=sight.previous.last_updated,
@@ -95,13 +96,14 @@ def _stand(sight: Sight) -> Stand:
         trouble=found,
         remark=sight.remark,
         pods=len(sight.pods),
+        scale=sight.scale,
     )
 
 
 def _trouble(sight: Sight) -> Trouble | None:
     """What a Deployment that is complete had to go through does not count any more."""
     deployment = sight.deployment
-    if deployment is None or sight.replicas == 0 or is_complete(deployment, replicas=sight.replicas):
+    if deployment is None or sight.scale.replicas == 0 or is_complete(deployment, replicas=sight.scale.replicas):
         return None
     found = first_trouble(sight.pods) or _of_deployment(deployment)
     if found and found.reason == UNSCHEDULABLE and deployment.status.ready_replicas:
@@ -122,11 +124,11 @@ def _of_deployment(deployment: Deployment) -> Trouble | None:
 def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
     if sight.refused:
         return "Failed"
-    if sight.replicas == 0:
+    if sight.scale.replicas == 0:
         return "Progressing" if sight.deployment and sight.deployment.status.replicas else "Stopped"
     if sight.deployment is None:
         return "WaitingForModel" if sight.waiting else "Creating"
-    if is_complete(sight.deployment, replicas=sight.replicas):
+    if is_complete(sight.deployment, replicas=sight.scale.replicas):
         return "Progressing" if sight.waiting else "Ready"
     return _rolling_out(sight, sight.deployment, found)
 

@@ -64,11 +64,16 @@ class Applier:
         self.writes = 0
         self.waits_given_up = 0
 
-    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None) -> bool:
-        """Apply the whole intent for an object; whether it had to be written."""
+    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None, *, replicas: int | None = None) -> bool:
+        """Apply the whole intent for an object; whether it had to be written.
+
+        `replicas` is `spec.replicas` as somebody else sets it: no part of the intent, and said again with every write.
+        Left out it would be taken away where nobody else has set it yet, and then it is 1.
+        """
         wanted = with_hash(desired)
         if live is not None and is_applied(wanted, live):
             return False
+        wanted = wanted if replicas is None else with_replicas(wanted, replicas, live)
         written = await self._client.apply(kind, wanted, manager=self._manager)
         self._remember(owner_of(wanted), kind, written)
         return True
@@ -83,11 +88,15 @@ class Applier:
         self._remember(key, kind, written)
         return True
 
-    async def scale(self, kind: Kind[T], owner: Key, live: T, replicas: int) -> bool:
-        """Change nothing but `spec.replicas` of what was applied before; Conflict when the object has changed since."""
+    async def scale(self, kind: Kind[T], owner: Key, live: T, replicas: int, *, without: str) -> bool:
+        """Change nothing but `spec.replicas` of what was applied before, and take the annotation `without` away.
+
+        Conflict when the object has changed since.
+        """
         if _spec(live).get("replicas") == replicas:
             return False
-        body = {"metadata": {"resourceVersion": live.metadata.resource_version}, "spec": {"replicas": replicas}}
+        metadata = {"resourceVersion": live.metadata.resource_version, "annotations": {without: None}}
+        body = {"metadata": metadata, "spec": {"replicas": replicas}}
         who = {"fieldManager": self._manager}
         written = await self._client.patch(kind, key_of(live), body, content_type=MERGE_PATCH, params=who)
         self._remember(owner, kind, written)
@@ -164,6 +173,14 @@ def with_hash(desired: Manifest) -> Manifest:
     metadata = desired["metadata"]
     annotations = {**(metadata.get("annotations") or {}), APPLIED_HASH: digest}
     return {**desired, "metadata": {**metadata, "annotations": annotations}}
+
+
+def with_replicas(wanted: Manifest, replicas: int, live: objects.Object | None) -> Manifest:
+    """Return the manifest with what somebody else set, for the version at which it was so and for no other."""
+    metadata = wanted["metadata"]
+    if live is not None:
+        metadata = {**metadata, "resourceVersion": live.metadata.resource_version}
+    return {**wanted, "metadata": metadata, "spec": {**wanted["spec"], "replicas": replicas}}
 
 
 def is_applied(wanted: Manifest, live: objects.Object) -> bool:

@@ -14,6 +14,7 @@ from llmkube.api.model import ModelStatus
 from llmkube.desired.inference_plan import model_trouble, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.desired.replicas import Scale
 from llmkube.kube.objects import CustomResource, Deployment, ObjectMeta, OwnerReference, Pod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,9 +151,35 @@ def test_pods_that_a_quota_refuses_are_told() -> None:
 
 
 def test_a_service_of_no_replicas_is_stopped_once_its_pods_are_gone() -> None:
-    assert seen(replicas=0, deployment=deployment(wanted=1)).phase == "Progressing"
-    assert seen(replicas=0, deployment=deployment(wanted=0)).phase == "Stopped"
-    assert seen(replicas=0, waiting=WAITING).phase == "Stopped"
+    assert seen(scale=Scale(0), deployment=deployment(wanted=1)).phase == "Progressing"
+    assert seen(scale=Scale(0), deployment=deployment(wanted=0)).phase == "Stopped"
+    assert seen(scale=Scale(0), waiting=WAITING).phase == "Stopped"
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        (Scale(2), ("False", "SpecReplicas", "spec.replicas says how many replicas there are")),
+        (
+            Scale(0, "load"),
+            ("False", "Stopped", "spec.replicas is 0, which HorizontalPodAutoscaler load does not change"),
+        ),
+    ],
+)
+def test_a_condition_says_that_the_spec_sets_the_replicas(scale: Scale, said: tuple[str, str, str]) -> None:
+    assert condition(seen(scale=scale, deployment=deployment()), "Autoscaled") == said
+
+
+def test_a_condition_names_the_autoscaler_that_sets_the_replicas() -> None:
+    status, reason, message = condition(seen(scale=Scale(2, "load", is_handed_over=True)), "Autoscaled")
+    assert (status, reason) == ("True", "HorizontalPodAutoscaler")
+    assert message.startswith("HorizontalPodAutoscaler load says")
+
+
+def test_a_service_that_its_autoscaler_took_down_to_nothing_is_stopped_and_says_by_whom() -> None:
+    found = seen(scale=Scale(0, "load", is_handed_over=True), deployment=deployment(wanted=0))
+    assert (found.phase, found.desired_replicas) == ("Stopped", 0)
+    assert condition(found, "Available")[2] == "The autoscaler asks for 0 replicas"
 
 
 def test_a_refused_spec_fails_and_what_serves_is_still_told() -> None:

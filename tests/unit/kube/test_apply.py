@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from llmkube.kube.apply import APPLIED_HASH, Applier, Lag, is_applied, owner_of, with_hash
+from llmkube.kube.apply import APPLIED_HASH, Applier, Lag, is_applied, owner_of, with_hash, with_replicas
 from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import DEPLOYMENT, SERVICE, Key
 from llmkube.kube.objects import Deployment, ObjectMeta
@@ -127,3 +127,21 @@ async def test_the_finalizer_of_an_object_that_is_gone_needs_no_removing() -> No
     cached = Deployment(metadata=ObjectMeta(name="web", namespace="default", finalizers=("mine",)))
     assert not await applier.remove_finalizer(DEPLOYMENT, cached, "mine")
     assert applier.writes == 0
+
+
+def test_replicas_that_somebody_else_sets_are_said_for_one_version_and_are_no_part_of_the_hash() -> None:
+    wanted = with_hash(without_replicas(MANIFEST))
+    live = msgspec.structs.replace(live_of(wanted, replicas=5), metadata=ObjectMeta(resource_version="7"))
+    said = with_replicas(wanted, 5, live)
+    assert (said["spec"]["replicas"], said["metadata"]["resourceVersion"]) == (5, "7")
+    assert said["metadata"]["annotations"] == wanted["metadata"]["annotations"]
+    assert "resourceVersion" not in with_replicas(wanted, 2, None)["metadata"]
+
+
+def test_a_count_that_somebody_else_changed_is_no_reason_to_write() -> None:
+    wanted = with_hash(without_replicas(MANIFEST))
+    assert is_applied(wanted, live_of(wanted, replicas=7))
+
+
+def without_replicas(manifest: dict) -> dict:
+    return {**manifest, "spec": {name: value for name, value in manifest["spec"].items() if name != "replicas"}}

@@ -71,7 +71,7 @@ def age(text: object, now: datetime) -> str:
 
 
 def _name(obj: Object, _: datetime) -> str:
-    return str(obj["metadata"]["name"])
+    return str(obj["metadata"].get("name", ""))
 
 
 def _age(obj: Object, now: datetime) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver import columns
 from llmkube.local.apiserver.columns import Column, age
+from llmkube.local.apiserver.errors import quoted
 from llmkube.local.apiserver.jsonpath import first
+from llmkube.local.objects import bad_request
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,26 +17,42 @@ if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
     from llmkube.local.objects import Object
 
-PARTIAL = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+META = "meta.k8s.io/v1"
+INCLUDED = frozenset({"", "Metadata", "Object", "None"})
 
 
 def table(
-    resource: Resource, objects: list[Object], *, list_meta: Object, include: str = "Metadata", now: datetime
+    resource: Resource,
+    objects: list[Object],
+    *,
+    list_meta: Object,
+    now: datetime,
+    include: str = "",
+    api_version: str = META,
 ) -> Object:
     """A Table of objects. `include` is what each row carries of its object: None, Metadata or Object."""
+    if include not in INCLUDED:
+        why = f"includeObject: Invalid value: {quoted(include)}: must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {why}")
     shown = columns_of(resource)
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": api_version,
         "metadata": list_meta,
         "columnDefinitions": [one.definition() for one in shown],
-        "rows": [_row(shown, obj, include, now) for obj in objects],
+        "rows": [_row(shown, obj, include, now, api_version) for obj in objects],
     }
 
 
-def _row(shown: tuple[Column, ...], obj: Object, include: str, now: datetime) -> Object:
-    carried = {"Metadata": {"object": {**PARTIAL, "metadata": obj["metadata"]}}, "Object": {"object": obj}}
-    return {"cells": [one.cell(obj, now) for one in shown], **carried.get(include, {})}
+def partial(obj: Object, api_version: str = META) -> Object:
+    """The metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": obj["metadata"]}
+
+
+def _row(shown: tuple[Column, ...], obj: Object, include: str, now: datetime, api_version: str) -> Object:
+    carried = {"Object": obj, "None": None}
+    told = carried[include] if include in carried else partial(obj, api_version)
+    return {"cells": [one.cell(obj, now) for one in shown], "object": told}
 
 
 def columns_of(resource: Resource) -> tuple[Column, ...]:
@@ -42,7 +60,7 @@ def columns_of(resource: Resource) -> tuple[Column, ...]:
         return columns.BUILTIN.get(resource.name, columns.PLAIN)
     declared = resource.version_schema.get("additionalPrinterColumns")
     if not declared:
-        return columns.PLAIN
+        return (columns.NAME, replace(columns.AGE, kind="date"))
     return (columns.NAME, *(_custom(one) for one in declared))
 
 
@@ -69,12 +87,12 @@ def _text(value: Any) -> str:
 
 
 def _custom(declared: Object) -> Column:
-    kind = declared["type"]
+    kind, path = declared["type"], declared["jsonPath"]
     return Column(
         declared["name"],
-        _Path(declared["jsonPath"], kind),
+        _Path(path, kind),
         kind=kind,
         wide=bool(declared.get("priority")),
         form=declared.get("format", ""),
-        described=declared.get("description", ""),
+        described=declared.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
     )

@@ -66,9 +66,10 @@ async def _watch(
     registry: Registry, request: web.Request, target: Target, asked: listoptions.ListOptions
 ) -> web.StreamResponse:
     query = parameters.query(request.query, target.namespace, replace(asked, token=""))
-    seconds = asked.seconds or LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
-    events = watch(registry, target.resource, query, parameters.start(asked))
-    return await responses.stream(request, target.resource, events, min(seconds, MOST_WATCH_SECONDS))
+    spread = LEAST_WATCH_SECONDS * (1 + random.random())  # noqa: S311 - spreads reconnections
+    seconds = min(asked.seconds or spread, MOST_WATCH_SECONDS)
+    events = watch(registry, target.resource, query, replace(parameters.start(asked), seconds=seconds))
+    return await responses.stream(request, target.resource, events, seconds)
 
 
 def _options(request: web.Request, target: Target) -> tuple[Options, Unknown]:
@@ -143,9 +144,8 @@ def _delete_all(
     registry: Registry, request: web.Request, target: Target, asked: Deletion, options: Options
 ) -> web.Response:
     query = parameters.query(request.query, target.namespace, listoptions.options(request.query))
-    found = pages.page(registry.storage, target.resource, query).items
-    for obj in found:
+    page = pages.page(registry.storage, target.resource, query)
+    for obj in page.items:
         meta = obj["metadata"]
         registry.writer.delete(Target(target.resource, meta.get("namespace"), meta["name"]), asked, options)
-    meta = {"resourceVersion": str(registry.storage.revision)}
-    return responses.answer(responses.shown(request, target.resource, found, meta))
+    return responses.answer(responses.shown(request, target.resource, page.items, page.meta()))

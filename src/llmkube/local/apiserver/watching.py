@@ -6,6 +6,7 @@ A client that does not read is cut off at a bounded backlog (410: it lists again
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,17 +31,22 @@ if TYPE_CHECKING:
 
 BACKLOG = 2000
 BOOKMARK_SECONDS = 30.0
+LAST_BOOKMARK_SECONDS = 2.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a watch begins: with what there is now, which is not older than `revision`, or with what came after it."""
+    """Where a watch begins: with what there is now, which is not older than `revision`, or with what came after it.
+
+    `seconds`: for how long it is read.
+    """
 
     revision: int = 0
     initial: bool = True
     bookmarks: bool = False
     ends_initial: bool = False
+    seconds: float = math.inf
 
 
 class _Backlog:
@@ -108,6 +114,9 @@ def _first(registry: Registry, resource: Resource, query: Query, start: Start, t
 
 async def _live(registry: Registry, backlog: _Backlog, told: _Told, start: Start) -> AsyncIterator[Object | None]:
     """What arrives; None where a bookmark is due."""
+    clock = asyncio.get_running_loop().time
+    last = clock() + start.seconds - LAST_BOOKMARK_SECONDS
+    due = _due(clock(), last)
     while True:
         while backlog.events:
             event = backlog.events.popleft()
@@ -116,9 +125,16 @@ async def _live(registry: Registry, backlog: _Backlog, told: _Told, start: Start
                 yield shown
         if backlog.overflowed:
             raise errors.gone(registry.storage.revision, registry.storage.oldest)
-        await backlog.wait(BOOKMARK_SECONDS)
-        if start.bookmarks and not backlog.events and registry.storage.revision >= start.revision:
-            yield None
+        if clock() >= due:
+            due = _due(clock(), last)
+            if start.bookmarks and registry.storage.revision >= start.revision:
+                yield None
+        await backlog.wait(max(0.0, due - clock()))
+
+
+def _due(now: float, last: float) -> float:
+    """Bookmarks come now and then, and once more shortly before the watch is over."""
+    return last if now < last < now + BOOKMARK_SECONDS else now + BOOKMARK_SECONDS
 
 
 def _told(resource: Resource, query: Query) -> _Told:
@@ -139,9 +155,16 @@ def _told(resource: Resource, query: Query) -> _Told:
         if not was and not is_now:
             return None
         change = "MODIFIED" if was and is_now else "ADDED" if is_now else "DELETED"
-        return {"type": change, "object": views.shown(resource, event.object)}
+        told = _last(event) if change == "DELETED" else event.object
+        return {"type": change, "object": views.shown(resource, told)}
 
     return tell
+
+
+def _last(event: WatchEvent) -> Object:
+    """What goes, or leaves a selector, is told as it was before, with the revision of its going."""
+    old = event.old or event.object
+    return {**old, "metadata": {**old["metadata"], "resourceVersion": str(event.revision)}}
 
 
 def _bookmark(resource: Resource, revision: int, *, ends_initial: bool = False) -> Object:

@@ -106,6 +106,17 @@ def serving(api: Api, here: str, operator: Operator, documents: Callable[..., An
     return serve
 
 
+@pytest.fixture
+def steady(api: Api, here: str, operator: Operator, until: Until) -> Iterator[None]:
+    """Whatever a test did: in the end a look that finds nothing new writes nothing."""
+    yield
+    sent, done = operator.settled(), operator.metric("controller_runtime_reconcile_total")
+    for each in api.items("inferenceservices", here):
+        api.patch("inferenceservices", here, each["metadata"]["name"], {"metadata": {"labels": {"look": "again"}}})
+    until(lambda: operator.metric("controller_runtime_reconcile_total"), lambda found: found > done)
+    assert operator.settled() == sent
+
+
 def is_ready(service: Object) -> bool:
     status = service.get("status", {})
     return status.get("phase") == "Ready" and status["observedGeneration"] == service["metadata"]["generation"]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     Serving = Callable[..., Object]
 
+pytestmark = pytest.mark.usefixtures("steady")
 CONFLICT = 409
 DEPLOYMENT = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "chat"}
 INFERENCE_SERVICE = {"apiVersion": "inference.llmkube.dev/v1alpha1", "kind": "InferenceService", "name": "chat"}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     Serving = Callable[..., Object]
 
+pytestmark = pytest.mark.usefixtures("steady")
 NOTE = "person.example/note"
 SIDECAR = {"name": "proxy", "image": "mesh.example/proxy:1", "env": [{"name": "LEVEL", "value": "warn"}]}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import Caches, caches
@@ -103,4 +104,4 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     owned(controller, known.services, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_of_pod)
-    mapped(controller, known.autoscalers, known.inference_services_of_autoscaler)
+    mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

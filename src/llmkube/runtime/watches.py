@@ -48,10 +48,18 @@ def owned(controller: Controller, informer: Informer[T], owner_kind: Kind[Any]) 
     informer.add_handler(on_event)
 
 
-def mapped(controller: Controller, informer: Informer[T], keys_of: Callable[[T], Iterable[Key]]) -> None:
-    """Wants every key reconciled that `keys_of` finds for the old or the new object."""
+def mapped(
+    controller: Controller,
+    informer: Informer[T],
+    keys_of: Callable[[T], Iterable[Key]],
+    *,
+    part: Callable[[T], object] | None = None,
+) -> None:
+    """Wants every key reconciled that `keys_of` finds for the old or the new object, when its `part` (all) changes."""
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
+        if part is not None and old is not None and new is not None and part(old) == part(new):
+            return
         keys = (key for each in present(new, old) for key in keys_of(each))
         enqueue(controller, keys, priority(old, new, initial=initial))
 

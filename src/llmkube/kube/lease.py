@@ -94,7 +94,6 @@ class LeaderElector:
                 await on_started()
                 keeping.cancel()
         except* LeaseLostError as lost:
-            self._renewed = None
             raise lost.exceptions[0] from None
         finally:
             if self._renewed is not None:
@@ -122,7 +121,7 @@ class LeaderElector:
             await asyncio.sleep(min(self._timing.retry, left))
             await self._try(within=max(self._until_deadline(), 0.0))
         deadline = self._timing.renew_deadline
-        raise LeaseLostError(f"lease {self._key}: not renewed for {deadline:g} s; another may lead now")
+        raise self._lost(f"not renewed for {deadline:g} s; another may lead now")
 
     def _until_deadline(self) -> float:
         renewed = float("-inf") if self._renewed is None else self._renewed
@@ -139,18 +138,22 @@ class LeaderElector:
             return False
         if held:
             self._renewed = started
-        elif self._renewed is not None:
-            raise LeaseLostError(f"lease {self._key}: taken by {self._holder()!r}")
+        elif self._renewed is not None and self._holder() != self.identity:
+            raise self._lost(f"taken by {self._holder()!r}")
         return held
+
+    def _lost(self, why: str) -> LeaseLostError:
+        """From here on no write may leave, also not of work that is only being cancelled."""
+        self._renewed = None
+        return LeaseLostError(f"lease {self._key}: {why}")
 
     async def _hold(self) -> bool:
         try:
             lease = await self._client.get(LEASE, self._key)
         except NotFound:
-            return await self._create()
+            return not self._is_anothers() and await self._create()
         self._observe(lease)
-        holder = lease.spec.holder_identity or ""
-        if holder not in ("", self.identity) and not self._has_expired():
+        if self._is_anothers():
             return False
         try:
             written = await self._client.replace(LEASE, self._manifest(lease, self.identity))
@@ -167,19 +170,26 @@ class LeaderElector:
         return True
 
     async def _release(self) -> None:
-        """Best effort: whoever waits takes over at once instead of after the lease's duration."""
+        """Best effort: whoever waits takes over at once instead of after the lease's duration.
+
+        Read anew, because a renewal whose answer was not waited for may have changed it.
+        """
         self._renewed = None
-        if self._seen is None:
-            return
         try:
             async with asyncio.timeout(self._timing.renew_deadline / 2):
-                await self._client.replace(LEASE, self._manifest(self._seen.lease, ""))
+                lease = await self._client.get(LEASE, self._key)
+                if lease.spec.holder_identity == self.identity:
+                    await self._client.replace(LEASE, self._manifest(lease, ""))
         except (KubeError, TimeoutError) as error:
             log.warning("could not release the lease", lease=str(self._key), error=str(error) or "timed out")
 
     def _observe(self, lease: Lease) -> None:
         if self._seen is None or self._seen.lease.metadata.resource_version != lease.metadata.resource_version:
             self._seen = Seen(lease, self._clock.monotonic())
+
+    def _is_anothers(self) -> bool:
+        """Whether somebody else may be leading: also when the lease is gone, which its holder need not know yet."""
+        return self._holder() not in ("", self.identity) and not self._has_expired()
 
     def _has_expired(self) -> bool:
         if self._seen is None:

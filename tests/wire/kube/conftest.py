@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.wire.kube.lease_server import clock, elector, kept
 
 from llmkube.kube.client import Client
 from llmkube.kube.config import ClusterConfig, StaticToken
 from llmkube.kube.transport import Transport
 
+__all__ = ["clock", "elector", "kept"]
 Answer = Callable[[web.Request], Any]
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llmkube.kube.lease import Timing
     from llmkube.runtime.manager import Manager
     from llmkube.runtime.metrics import Metrics
+    from llmkube.runtime.tracing import Tracing
 
 LEASE = "llmkube-operator"
 
@@ -190,19 +191,21 @@ async def run(options: Options, settings: OperatorSettings) -> None:
     from llmkube.kube import config
     from llmkube.kube.client import Client
     from llmkube.kube.transport import Transport
+    from llmkube.runtime import tracing
     from llmkube.runtime.metrics import Metrics
     from llmkube.runtime.signals import stopping
 
     cluster, metrics = await config.load(options.kubeconfig, options.context), Metrics()
     requests = Requests(metrics)
     async with Transport(cluster, observer=requests) as transport, Transport(cluster, observer=requests) as leasing:
-        manager = build(Client(transport), Client(leasing), options, settings, metrics=metrics)
-        with stopping(manager.stop):
-            await manager.run()
+        with tracing.from_environment() as traces:
+            manager = build(Client(transport), Client(leasing), options, settings, metrics=metrics, traces=traces)
+            with stopping(manager.stop):
+                await manager.run()
 
 
 def build(
-    client: Client, leasing: Client, options: Options, settings: OperatorSettings, *, metrics: Metrics
+    client: Client, leasing: Client, options: Options, settings: OperatorSettings, *, metrics: Metrics, traces: Tracing
 ) -> Manager:
     """Put the manager together; nothing runs yet. The lease has a way of its own: it never waits behind other writes,
     and those are fenced by it."""
@@ -214,9 +217,12 @@ def build(
 
     clock = SystemClock()
     wiring = controllers(client, settings, clock)
+    for each in wiring.controllers:
+        each.tracing = traces
     namespace = options.leader_election_namespace or leasing.namespace
     timing = options.timing()
     elector = LeaderElector(leasing, namespace=namespace, name=LEASE, identity=identity(), clock=clock, timing=timing)
+    client.transport.trace = traces.request
     client.transport.fence = elector.seconds_left if options.leader_elect else None
     return Manager(
         informers=wiring.informers,
@@ -254,8 +260,9 @@ def expected() -> Iterator[None]:
     from llmkube.runtime.health import PortTakenError
     from llmkube.runtime.manager import SyncTimeoutError
     from llmkube.runtime.tasks import EndedError
+    from llmkube.runtime.tracing import TracingUnavailableError
 
-    known = (KubeError, LeaseLostError, SyncTimeoutError, PortTakenError, EndedError)
+    known = (KubeError, LeaseLostError, SyncTimeoutError, PortTakenError, EndedError, TracingUnavailableError)
     try:
         yield
     except known as error:

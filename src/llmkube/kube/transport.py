@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,6 +28,7 @@ from llmkube.kube.errors import (
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractContextManager
     from types import TracebackType
 
     from llmkube.kube.config import ClusterConfig
@@ -85,6 +86,8 @@ class Transport:
         self.observer = observer
         self.fence: Callable[[], float] | None = None
         """For how many seconds this process may still write: the rest of its lease. Asked when a write leaves."""
+        self.trace: Callable[[str, str], AbstractContextManager[None]] = lambda _method, _path: nullcontext()
+        """Wraps each request but a stream."""
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
@@ -144,7 +147,8 @@ class Transport:
     async def _once(self, asked: _Request, *, refresh: bool) -> bytes:
         headers = asked.headers | await self.config.credentials.headers(refresh=refresh)
         async with self._slots:
-            return await self._send(asked, headers, timeout=self._allowed(asked))
+            with self.trace(asked.method, asked.path):
+                return await self._send(asked, headers, timeout=self._allowed(asked))
 
     def _allowed(self, asked: _Request) -> float:
         """How many seconds the request may take: a write no longer than this process is sure to lead."""

@@ -16,6 +16,7 @@ from llmkube.kube.kinds import Key
 from llmkube.runtime.metrics import Metrics
 from llmkube.runtime.outcome import Failed, Outcome, Panicked, Result, Terminal, TimedOut, attempt, one_line
 from llmkube.runtime.queue import QueueShutDownError, WorkQueue
+from llmkube.runtime.tracing import Tracing
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class Controller:
         self._reconcile = reconcile
         self._timeout = timeout
         self._metrics = Metrics().controller(name, queue)
+        self.tracing = Tracing()
         self._ids = itertools.count(1)
 
     def enqueue(self, key: Key, *, after: float | None = None, priority: int = 0) -> None:
@@ -72,11 +74,20 @@ class Controller:
 
     async def _process(self, key: Key) -> None:
         """Everything logged until the end of this reconcile says whose it is."""
-        with structlog.contextvars.bound_contextvars(
-            controller=self.name, namespace=key.namespace, name=key.name, reconcile_id=next(self._ids)
+        about: dict[str, str | int] = {
+            "controller": self.name,
+            "namespace": key.namespace,
+            "name": key.name,
+            "reconcile_id": next(self._ids),
+        }
+        with (
+            structlog.contextvars.bound_contextvars(**about),
+            self.tracing.span(f"reconcile {self.name}", about) as span,
         ):
             with self._metrics.reconciling():
                 outcome = await attempt(lambda: self._reconcile(key), timeout=self._timeout)
+            if span is not None:
+                span.set_attribute("outcome", type(outcome).__name__)
             self._settle(key, outcome)
 
     def _settle(self, key: Key, outcome: Outcome) -> None:

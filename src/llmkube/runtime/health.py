@@ -1,4 +1,5 @@
-"""What the operator tells about itself over HTTP: /healthz, /livez, /readyz, /metrics, /debug/queues.
+"""What the operator tells about itself over HTTP: /healthz, /livez, /readyz, /metrics, /debug/queues,
+/debug/stores.
 
 livez asks whether this process should be restarted and readyz whether its caches hold the cluster; neither may depend
 on the API server answering right now, or an outage there would restart every operator. No secret is ever shown here.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
@@ -34,7 +35,8 @@ def application(*, live: Mapping[str, Check], ready: Mapping[str, Check], metric
     app.router.add_get("/livez", _answer(live))
     app.router.add_get("/readyz", _answer(ready))
     app.router.add_get("/metrics", _expose(metrics))
-    app.router.add_get("/debug/queues", _queues(metrics))
+    app.router.add_get("/debug/queues", _tell(metrics.queues.statistics))
+    app.router.add_get("/debug/stores", _tell(metrics.stores.statistics))
     return app
 
 
@@ -78,8 +80,8 @@ def _expose(metrics: Metrics) -> Handler:
     return expose
 
 
-def _queues(metrics: Metrics) -> Handler:
-    async def queues(_: web.Request) -> web.Response:
-        return web.json_response({name: now._asdict() for name, now in metrics.queues.statistics().items()})
+def _tell(statistics: Callable[[], Mapping[str, Any]]) -> Handler:
+    async def tell(_: web.Request) -> web.Response:
+        return web.json_response({name: now._asdict() for name, now in statistics().items()})
 
-    return queues
+    return tell

@@ -22,6 +22,7 @@ from llmkube.runtime.tasks import Job, either, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
+    from llmkube.kube.informer import Statistics
     from llmkube.runtime.controller import Controller
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class Cache(Protocol):
     def synced(self) -> asyncio.Event: ...
     @property
     def last_error(self) -> str: ...
+    def statistics(self) -> Statistics: ...
     async def run(self) -> None: ...
 
 
@@ -96,6 +98,8 @@ class Manager:
         """Run until stop(), or until something fails; returns when everything has ended."""
         for controller in self._controllers:
             controller.observe(self.metrics)
+        for informer in self._informers:
+            self.metrics.stores.add(informer)
         async with self._serving_health(), running([each.run for each in self._informers], for_ever=True):
             await either(self._wait_for_stop, self._sync)
             if self._stop.is_set():

@@ -9,27 +9,21 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+
+from llmkube.runtime.collectors import QueueCollector, StoreCollector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from llmkube.runtime.queue import Statistics
+    from llmkube.runtime.collectors import Measured
 
 RESULTS = ("success", "error", "requeue", "requeue_after")
 QUEUE_BUCKETS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000)
 RECONCILE_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 REQUEST_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60)
-
-
-class Measured(Protocol):
-    """A queue, to whoever scrapes it."""
-
-    def statistics(self) -> Statistics: ...
 
 
 class Metrics:
@@ -38,7 +32,9 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self.queues = QueueCollector()
+        self.stores = StoreCollector()
         self.registry.register(self.queues)
+        self.registry.register(self.stores)
         self._make_queue_families()
         self._make_controller_families()
         self.leader = Gauge(
@@ -152,31 +148,3 @@ class ControllerMetrics:
     def timeout(self) -> None:
         self.error()
         self.metrics.timeouts.labels(self.name).inc()
-
-
-class QueueCollector(Collector):
-    """What the queues are at the moment of a scrape."""
-
-    def __init__(self) -> None:
-        self._queues: dict[str, Measured] = {}
-
-    def add(self, name: str, queue: Measured) -> None:
-        self._queues[name] = queue
-
-    def statistics(self) -> dict[str, Statistics]:
-        return {name: queue.statistics() for name, queue in self._queues.items()}
-
-    def collect(self) -> Iterable[Metric]:
-        labels = ["name", "controller"]
-        depth = GaugeMetricFamily("workqueue_depth", "Keys that wait for a worker.", labels=labels)
-        unfinished = GaugeMetricFamily(
-            "workqueue_unfinished_work_seconds", "Time that keys in work have taken so far, together.", labels=labels
-        )
-        longest = GaugeMetricFamily(
-            "workqueue_longest_running_processor_seconds", "Time of the longest of them.", labels=labels
-        )
-        for name, now in self.statistics().items():
-            depth.add_metric([name, name], now.ready)
-            unfinished.add_metric([name, name], now.unfinished_seconds)
-            longest.add_metric([name, name], now.longest_running_seconds)
-        return [depth, unfinished, longest]

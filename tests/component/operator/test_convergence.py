@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tests.component.operator.conftest import is_ready
@@ -92,3 +93,17 @@ def test_a_deleted_service_takes_what_it_owned_along_and_leaves_the_model(
     assert api.get("models", here, "chat")["status"]["phase"] == "Ready"
     api.delete("models", here, "chat")
     until(lambda: api.items("models", here) + api.items("jobs", here), lambda left: left == [])
+
+
+def test_what_is_in_memory_is_told_by_metrics_and_by_the_debug_page(
+    here: str, operator: Operator, serving: Callable[..., Object], api: Api
+) -> None:
+    serving()
+    operator.settled()
+    stores = json.loads(operator.page("/debug/stores"))
+    for kind, resource in (("models.inference.llmkube.dev", "models"), ("jobs.batch", "jobs"), ("pods", "pods")):
+        count = len(api.items(resource, here))
+        assert (stores[kind]["objects"], operator.metric("informer_objects", kind=kind)) == (count, count)
+        assert operator.metric("informer_events_total", kind=kind) > 0
+        assert operator.metric("informer_relists_total", kind=kind) == 1
+        assert operator.metric("informer_store_resource_version", kind=kind) == stores[kind]["version"] > 0

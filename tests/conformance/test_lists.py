@@ -78,6 +78,7 @@ async def test_the_rest_of_a_list_with_a_selector_is_not_counted(api: Client, he
         ({"v": V1, "rv": 0, "start": "a"}, f"incorrect encoded start resourceVersion (version {V1})"),
         ({"v": V1, "rv": 1, "start": ""}, f"encoded start key empty (version {V1})"),
         ({"v": V1, "rv": 1, "start": "../a"}, "../a"),
+        ({"v": "\ud800", "rv": 1, "start": "a"}, "server does not recognize this encoded version \ufffd"),
     ],
 )
 async def test_a_continue_token_that_is_none_is_refused(api: Client, here: Places, token: Any, why: str) -> None:
@@ -248,3 +249,11 @@ async def test_a_list_says_of_what_it_is(api: Client, here: Places) -> None:
     empty = await api.get(here.inferenceservices)
     assert (empty.body["kind"], empty.body["items"]) == ("InferenceServiceList", [])
     assert empty.meta["resourceVersion"].isdigit()
+
+
+async def test_what_is_no_character_is_replaced_and_never_breaks_a_list(api: Client, here: Places) -> None:
+    made = await api.post(here.widgets, widget("one", {"note": "a\ud800b"}))
+    changed = await api.patch(f"{here.widgets}/one", {"spec": {"labels": {"\udc00": "\U0001f600"}}})
+    assert (made.status, changed.status) == (201, 200)
+    (found,) = (await api.get(here.widgets)).body["items"]
+    assert found["spec"] == {"note": "a\ufffdb", "labels": {"\ufffd": "\U0001f600"}, "size": 3}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import listoptions
+from llmkube.local.apiserver import incoming, listoptions
 from llmkube.local.apiserver.deletion import Deletion
 from llmkube.local.apiserver.errors import StatusError, plain
 from llmkube.local.apiserver.pages import Query
@@ -102,7 +101,7 @@ def document(body: bytes) -> Object:
 def value(body: bytes) -> Any:
     """The body as JSON, of bounded depth."""
     try:
-        return json.loads(body)
+        return incoming.parsed(body)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from None
 

@@ -7,6 +7,7 @@ import binascii
 import json
 from typing import NamedTuple, NoReturn
 
+from llmkube.local.apiserver.incoming import parsed
 from llmkube.local.objects import bad_request
 
 VERSION = "meta.k8s.io/v1"
@@ -48,7 +49,7 @@ def decoded(token: str) -> Place:
 
 def _content(token: str) -> dict[str, object]:
     try:
-        found = json.loads(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
+        found = parsed(base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True))
     except (ValueError, RecursionError, binascii.Error) as error:
         _refuse(str(error))
     return found if isinstance(found, dict) else _refuse(f"expected an object, found {type(found).__name__}")

@@ -1,0 +1,268 @@
+"""What becomes of a key after each outcome, and that one key can neither stop nor hold up another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from tests.unit.runtime.conftest import HeldClock
+
+from llmkube.kube.errors import Conflict, FencedError, Forbidden, Invalid, ServerError, TransportError
+from llmkube.kube.kinds import Key
+from llmkube.runtime.controller import Controller
+from llmkube.runtime.metrics import Metrics
+from llmkube.runtime.outcome import (
+    Failed,
+    Outcome,
+    Panicked,
+    Result,
+    Terminal,
+    TerminalError,
+    TimedOut,
+    attempt,
+    classify,
+)
+from llmkube.runtime.queue import WorkQueue
+
+A, B = Key("team", "a"), Key("team", "b")
+FAMILIES = ("reconcile_errors", "terminal_reconcile_errors", "reconcile_panics", "reconcile_timeouts")
+
+
+class Bench:
+    """A controller whose reconciles do what they are told, once for each word."""
+
+    def __init__(self, clock: HeldClock, *, workers: int = 1, timeout: float = 5.0) -> None:
+        self.clock = clock
+        self.seen: list[Key] = []
+        self.metrics = Metrics()
+        self.answers: dict[Key, Callable[[], Awaitable[Result]]] = {}
+        self.controller = Controller(
+            "model", reconcile=self._reconcile, queue=WorkQueue(clock), workers=workers, timeout=timeout
+        )
+        self.controller.observe(self.metrics)
+
+    async def _reconcile(self, key: Key) -> Result:
+        self.seen.append(key)
+        return await self.answers[key]() if key in self.answers else Result()
+
+    def value(self, name: str, **labels: str) -> float | None:
+        full = f"controller_runtime_{name}_total"
+        return self.metrics.registry.get_sample_value(full, {"controller": "model", **labels})
+
+    async def settle(self) -> None:
+        """Let everybody run until nobody has anything to do."""
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def bench(clock: HeldClock) -> Bench:
+    return Bench(clock)
+
+
+def ends(result: Result) -> Callable[[], Awaitable[Result]]:
+    async def reconcile() -> Result:
+        return result
+
+    return reconcile
+
+
+def fails(error: BaseException) -> Callable[[], Awaitable[Result]]:
+    async def reconcile() -> Result:
+        raise error
+
+    return reconcile
+
+
+async def run(bench: Bench, answer: Callable[[], Awaitable[Result]], *, then: float) -> int:
+    """Reconcile A with this answer, let `then` seconds pass, and count how often it was reconciled."""
+    bench.answers[A] = answer
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.controller.run())
+        bench.controller.enqueue(A)
+        await bench.settle()
+        bench.clock.advance(then)
+        await bench.settle()
+        bench.controller.stop()
+    return bench.seen.count(A)
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "again"),
+    [
+        (ends(Result()), "success", 1),
+        (ends(Result(requeue_after=60)), "requeue_after", 2),
+        (ends(Result(requeue=True)), "requeue", 2),
+        (ends(Result(requeue_after=3600, requeue=True)), "requeue", 2),
+        (fails(TransportError("reset")), "error", 2),
+        (fails(TerminalError("wrong")), "error", 1),
+        (fails(Invalid(422, "Invalid", "spec.x: wrong")), "error", 1),
+        (fails(ZeroDivisionError()), "error", 2),
+    ],
+    ids=["done", "later", "again", "again wins", "failed", "terminal", "422", "bug"],
+)
+async def test_a_key_comes_back_as_its_outcome_says(
+    bench: Bench, answer: Callable[[], Awaitable[Result]], result: str, again: int
+) -> None:
+    assert await run(bench, answer, then=60) == again
+    assert bench.value("reconcile", result=result) == again
+
+
+async def test_every_kind_of_failure_has_a_counter_of_its_own_that_starts_at_0(clock: HeldClock) -> None:
+    errors = {
+        "reconcile_errors": TransportError("reset"),
+        "terminal_reconcile_errors": TerminalError("wrong"),
+        "reconcile_panics": ZeroDivisionError(),
+    }
+    for name, error in errors.items():
+        bench = Bench(clock)
+        assert [bench.value(each) for each in FAMILIES] == [0, 0, 0, 0]
+        await run(bench, fails(error), then=0)
+        assert bench.value(name) == 1
+
+
+async def test_success_begins_the_back_off_anew(bench: Bench) -> None:
+    await run(bench, fails(TransportError("reset")), then=0)
+    assert bench.controller.queue.failures(A) == 1
+    other = Bench(bench.clock)
+    other.controller.queue.add_rate_limited(A)
+    await run(other, ends(Result()), then=1)
+    assert other.controller.queue.failures(A) == 0
+
+
+async def test_a_reconcile_that_takes_too_long_is_cancelled_and_tried_again(clock: HeldClock) -> None:
+    bench = Bench(clock, timeout=0.01)
+    cancelled = asyncio.Event()
+
+    async def hang() -> Result:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+        return Result()
+
+    bench.answers[A] = hang
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.controller.run())
+        bench.controller.enqueue(A)
+        await asyncio.wait_for(cancelled.wait(), 10)
+        await bench.settle()
+        bench.controller.stop()
+    assert bench.value("reconcile_timeouts") == 1
+    assert bench.controller.queue.failures(A) == 1
+
+
+async def test_a_key_that_is_stuck_holds_up_no_other(clock: HeldClock) -> None:
+    bench = Bench(clock, workers=2, timeout=60)
+    let_go = asyncio.Event()
+
+    async def stuck() -> Result:
+        await let_go.wait()
+        return Result()
+
+    bench.answers[A] = stuck
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.controller.run())
+        bench.controller.enqueue(A)
+        await bench.settle()
+        for _ in range(3):
+            bench.controller.enqueue(B)
+            await bench.settle()
+        assert bench.seen == [A, B, B, B]
+        let_go.set()
+        await bench.settle()
+        bench.controller.stop()
+
+
+async def test_one_key_is_never_in_two_workers(clock: HeldClock) -> None:
+    bench, at_once = Bench(clock, workers=4), []
+
+    async def look() -> Result:
+        at_once.append(bench.controller.queue.statistics().processing)
+        await asyncio.sleep(0)
+        return Result()
+
+    bench.answers[A] = look
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.controller.run())
+        for _ in range(20):
+            bench.controller.enqueue(A)
+            await asyncio.sleep(0)
+        await bench.settle()
+        bench.controller.stop()
+    assert set(at_once) == {1}
+    assert len(at_once) > 1
+
+
+async def test_stopping_lets_what_is_in_hand_end_and_takes_nothing_more(bench: Bench) -> None:
+    let_go = asyncio.Event()
+
+    async def slow() -> Result:
+        await let_go.wait()
+        return Result()
+
+    bench.answers[A] = slow
+    running = asyncio.create_task(bench.controller.run())
+    bench.controller.enqueue(A)
+    bench.controller.enqueue(B)
+    await bench.settle()
+    bench.controller.stop()
+    await bench.settle()
+    assert not running.done()
+    let_go.set()
+    await asyncio.wait_for(running, 5)
+    assert bench.seen == [A]
+
+
+TERMINATING = {"causes": [{"reason": "NamespaceTerminating"}]}
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TerminalError("x"), Terminal),
+        (Invalid(422, "Invalid", "x"), Terminal),
+        (Conflict(409, "Conflict", "x"), Failed),
+        (ServerError(500, "InternalError", "x"), Failed),
+        (FencedError("not the leader"), Failed),
+        (Forbidden(403, "Forbidden", "x"), Failed),
+        (Forbidden(403, "Forbidden", "x", TERMINATING), Result),
+        (OSError("x"), Failed),
+        (KeyError("x"), Panicked),
+        (ExceptionGroup("", [TerminalError("x"), OSError("x")]), Failed),
+        (ExceptionGroup("", [OSError("x"), KeyError("x")]), Panicked),
+    ],
+)
+def test_an_error_is_what_trying_again_may_do_about_it(error: Exception, kind: type[Outcome]) -> None:
+    assert isinstance(classify(error), kind)
+
+
+async def test_the_cancellation_of_the_worker_itself_goes_through() -> None:
+    async def hang() -> Result:
+        await asyncio.Event().wait()
+        return Result()
+
+    task = asyncio.create_task(attempt(hang, timeout=60))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_cancelled_future_inside_a_reconcile_is_its_own_failure() -> None:
+    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    future.cancel()
+
+    async def wait() -> Result:
+        return await future
+
+    assert isinstance(await attempt(wait, timeout=60), Panicked)
+
+
+async def test_an_outcome_of_time_says_how_much_it_was() -> None:
+    async def hang() -> Result:
+        await asyncio.Event().wait()
+        return Result()
+
+    assert await attempt(hang, timeout=0.01) == TimedOut(0.01)

@@ -1,4 +1,4 @@
-"""JSON from outside: what is no character becomes U+FFFD, as in Kubernetes; otherwise it could not be sent again. Pure."""
+"""JSON from outside: what is no character becomes U+FFFD, as in Kubernetes; else it could not be sent again. Pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""Which keys a change of an object wants reconciled, and how urgently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.unit.runtime.conftest import HeldClock
+
+from llmkube.kube.informer import Informer
+from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, Key
+from llmkube.kube.objects import Deployment, ObjectMeta, OwnerReference
+from llmkube.runtime.controller import Controller
+from llmkube.runtime.outcome import Result
+from llmkube.runtime.queue import LOW_PRIORITY, WorkQueue
+from llmkube.runtime.watches import mapped, owned, primary
+
+OURS = INFERENCE_SERVICE.api_version
+
+
+class Recorder(Controller):
+    """Notes what is enqueued."""
+
+    def __init__(self) -> None:
+        super().__init__("c", reconcile=self._nothing, queue=WorkQueue(HeldClock()))
+        self.wanted: list[tuple[str, int]] = []
+
+    async def _nothing(self, _: Key) -> Result:
+        return Result()
+
+    def enqueue(self, key: Key, *, after: float | None = None, priority: int = 0) -> None:
+        self.wanted.append((str(key), priority))
+
+
+@pytest.fixture
+def controller() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def informer() -> Informer[Deployment]:
+    return Informer(None, DEPLOYMENT)  # type: ignore[arg-type]
+
+
+def deployment(**metadata: Any) -> Deployment:
+    return Deployment(metadata=ObjectMeta(**{"namespace": "team", "name": "chat", "uid": "1", **metadata}))
+
+
+def owner(name: str, *, kind: str = "InferenceService", version: str = OURS, controller: bool = True) -> OwnerReference:
+    return OwnerReference(api_version=version, kind=kind, name=name, uid="u", controller=controller)
+
+
+def tell(
+    informer: Informer[Deployment], old: Deployment | None, new: Deployment | None, *, initial: bool = False
+) -> None:
+    for handler in informer._handlers:
+        handler(old, new, initial=initial)
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({"generation": 2}, True),
+        ({"labels": {"a": "b"}}, True),
+        ({"annotations": {"a": "b"}}, True),
+        ({"deletion_timestamp": "2026-01-01T00:00:00Z"}, True),
+        ({"uid": "2"}, True),
+        ({"finalizers": ("f",)}, False),
+        ({}, False),
+    ],
+    ids=["spec", "labels", "annotations", "deletion", "made anew", "finalizers", "status"],
+)
+def test_of_its_own_writes_a_controller_hears_only_what_a_person_may_have_changed(
+    controller: Recorder, informer: Informer[Deployment], change: dict[str, Any], *, wanted: bool
+) -> None:
+    primary(controller, informer, is_ours=lambda _: True)
+    tell(informer, deployment(resource_version="1"), deployment(resource_version="2", **change))
+    assert bool(controller.wanted) is wanted
+
+
+def test_a_status_that_somebody_else_wrote_is_a_change(controller: Recorder, informer: Informer[Deployment]) -> None:
+    primary(controller, informer, is_ours=lambda _: False)
+    tell(informer, deployment(resource_version="1"), deployment(resource_version="2"))
+    assert controller.wanted == [("team/chat", 0)]
+
+
+def test_what_comes_and_goes_is_wanted(controller: Recorder, informer: Informer[Deployment]) -> None:
+    primary(controller, informer, is_ours=lambda _: True)
+    tell(informer, None, deployment())
+    tell(informer, deployment(), None)
+    assert controller.wanted == [("team/chat", 0)] * 2
+
+
+def test_the_initial_list_and_a_resync_are_of_low_priority(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    primary(controller, informer, is_ours=lambda _: True)
+    tell(informer, None, deployment(), initial=True)
+    same = deployment(resource_version="1")
+    tell(informer, same, same)
+    assert controller.wanted == [("team/chat", LOW_PRIORITY)] * 2
+
+
+def test_the_controlling_owner_of_before_and_of_now_is_wanted(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    owned(controller, informer, INFERENCE_SERVICE)
+    old, new = (deployment(owner_references=(owner(name),)) for name in ("a", "b"))
+    tell(informer, old, new)
+    assert {key for key, _ in controller.wanted} == {"team/a", "team/b"}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        owner("a", controller=False),
+        owner("a", kind="Model"),
+        owner("a", version="other.example/v1"),
+    ],
+    ids=["no controller", "another kind", "another group"],
+)
+def test_who_does_not_control_it_is_not_wanted(
+    controller: Recorder, informer: Informer[Deployment], reference: OwnerReference
+) -> None:
+    owned(controller, informer, INFERENCE_SERVICE)
+    tell(informer, None, deployment(owner_references=(reference,)))
+    assert controller.wanted == []
+
+
+def test_an_owner_of_another_version_of_the_kind_is_the_owner(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    owned(controller, informer, MODEL)
+    reference = owner("a", kind="Model", version=f"{MODEL.group}/v2")
+    tell(informer, None, deployment(owner_references=(reference,)))
+    assert controller.wanted == [("team/a", 0)]
+
+
+def test_what_refers_to_it_is_wanted_once(controller: Recorder, informer: Informer[Deployment]) -> None:
+    mapped(controller, informer, lambda each: [Key("team", "x"), Key("team", each.metadata.resource_version)])
+    tell(informer, deployment(resource_version="1"), deployment(resource_version="2"))
+    assert sorted(key for key, _ in controller.wanted) == ["team/1", "team/2", "team/x"]

@@ -111,9 +111,10 @@ def steady(api: Api, here: str, operator: Operator, until: Until) -> Iterator[No
     """Whatever a test did: in the end a look that finds nothing new writes nothing."""
     yield
     sent, done = operator.settled(), operator.metric("controller_runtime_reconcile_total")
-    for each in api.items("inferenceservices", here):
-        api.patch("inferenceservices", here, each["metadata"]["name"], {"metadata": {"labels": {"look": "again"}}})
-    until(lambda: operator.metric("controller_runtime_reconcile_total"), lambda found: found > done)
+    there = [(each, kind) for kind in ("models", "inferenceservices") for each in api.items(kind, here)]
+    for each, kind in there:
+        api.patch(kind, here, each["metadata"]["name"], {"metadata": {"labels": {"look": "again"}}})
+    until(lambda: operator.metric("controller_runtime_reconcile_total"), lambda found: found >= done + len(there))
     assert operator.settled() == sent
 
 

@@ -70,7 +70,8 @@ def test_an_injected_sidecar_and_what_it_adds_survive_and_cause_no_writes(
     api: Api, here: str, serving: Serving, operator: Operator, until: Until
 ) -> None:
     serving()
-    template = {"spec": {"containers": [SIDECAR], "tolerations": [{"key": "spot", "operator": "Exists"}]}}
+    ours = {"name": engine(api, here)["name"], "env": SIDECAR["env"]}
+    template = {"spec": {"containers": [SIDECAR, ours], "tolerations": [{"key": "spot", "operator": "Exists"}]}}
     api.apply(
         "deployments", here, {**kind_of(api, "deployments", here), **named("chat"), "spec": {"template": template}}
     )
@@ -85,6 +86,7 @@ def test_an_injected_sidecar_and_what_it_adds_survive_and_cause_no_writes(
     spec = api.get("deployments", here, "chat")["spec"]["template"]["spec"]
     assert [each["image"] for each in spec["containers"] if each["name"] == "proxy"] == [SIDECAR["image"]]
     assert spec["tolerations"] == [{"key": "spot", "operator": "Exists"}]
+    assert engine(api, here)["env"] == SIDECAR["env"]
 
 
 def is_rolled_out(deployment: Object) -> bool:
@@ -149,13 +151,29 @@ def test_what_kubectl_applied_and_applies_no_more_is_gone(
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
 
 
+@pytest.mark.kubectl
 def test_a_label_of_a_persons_own_on_the_service_writes_nothing_into_what_it_owns(
-    api: Api, here: str, serving: Serving, operator: Operator
+    api: Api, here: str, serving: Serving, operator: Operator, kubectl: Callable[..., str]
 ) -> None:
     serving()
     sent = operator.settled()
-    api.patch("inferenceservices", here, "chat", {"metadata": {"labels": {NOTE: "x"}}})
+    kubectl("label", "inferenceservice/chat", f"{NOTE}=x")
+    kubectl("annotate", "inferenceservice/chat", f"{NOTE}=x")
     assert operator.settled() == sent
+
+
+@pytest.mark.kubectl
+def test_what_a_person_deletes_of_ours_comes_back_and_goes_with_the_service(
+    api: Api, here: str, serving: Serving, kubectl: Callable[..., str], until: Until
+) -> None:
+    serving()
+    for resource in ("deployments", "services"):
+        before = api.get(resource, here, "chat")["metadata"]["uid"]
+        kubectl("delete", f"{resource}/chat", "--wait=false")
+        until(lambda of=resource: api.get(of, here, "chat")["metadata"]["uid"], lambda found, was=before: found != was)
+    until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
+    kubectl("delete", "inferenceservice/chat")
+    until(lambda: api.items("deployments", here) + api.items("services", here), lambda left: left == [])
 
 
 def test_a_deployment_that_is_somebody_elses_is_left_alone_and_told(

@@ -70,42 +70,6 @@ def blocking(objects: list[dict[str, Any]]) -> set[Asked]:
     }
 
 
-class Write(NamedTuple):
-    """A request that could change something, in the order in which the API server took them; `who` by its token."""
-
-    at: str
-    who: str
-    what: Asked
-    name: str
-    done: bool
-
-
-def writes(events: list[Event]) -> list[Write]:
-    found = [
-        Write(
-            each["requestReceivedTimestamp"],
-            token(each),
-            asked(each),
-            each["objectRef"].get("name", ""),
-            200 <= each["responseStatus"]["code"] < 300,
-        )
-        for each in events
-        if each["verb"] in {"create", "update", "patch", "delete"} and each.get("objectRef")
-    ]
-    return sorted(found)
-
-
-def usurped(found: list[Write]) -> list[Write]:
-    """Writes of one process after another has taken the lease."""
-    holder, wrong = "", []
-    for each in found:
-        if each.what.resource == "leases":
-            holder = each.who if each.done else holder
-        elif each.who != holder:
-            wrong.append(each)
-    return wrong
-
-
 def asked(event: Event) -> Asked:
     """What a request is about; a path that is no resource's stands for one."""
     about = event.get("objectRef") or {"resource": event["requestURI"].partition("?")[0]}

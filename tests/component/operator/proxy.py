@@ -1,31 +1,44 @@
-"""A way to the API server that can be cut, as when a cable is pulled."""
+"""A way to the API server that writes down what passes, and that can be cut, as when a cable is pulled."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+if TYPE_CHECKING:
+    import ssl
+
+    from tests.component.operator.journal import Journal, Write
+
 PIECE = 1 << 16
+HEAD_ENDS = b"\r\n\r\n"
 
 
 class Proxy:
-    """Listens on loopback for one process.
+    """Listens on loopback for one process, `who`: its TLS ends here and another begins.
 
     After `cut` connections are accepted and nothing passes; what was on its way is lost. After `mend` new connections
     work, and those of before are closed, as by a router that has forgotten them.
     """
 
-    def __init__(self, server: str) -> None:
+    def __init__(
+        self, who: str, server: str, journal: Journal, *, ours: ssl.SSLContext, theirs: ssl.SSLContext
+    ) -> None:
+        self.who = who
+        self.journal = journal
+        self.url = ""
         self._server = urlsplit(server)
+        self._ours, self._theirs = ours, theirs
         self._loop = asyncio.new_event_loop()
         self._open = asyncio.Event()
         self._open.set()
         self._cuts = 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
-        self.url = ""
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -47,9 +60,14 @@ class Proxy:
         self._cuts += 1
         self._open.clear()
 
+    async def passes(self, born: int) -> bool:
+        """Whether a connection of that time still carries anything; waits while the line is cut."""
+        await self._open.wait()
+        return self._cuts == born
+
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        self.url = f"{self._server.scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._ours)
+        self.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._end = self._loop.create_future()
         self._ready.set()
         with suppress(asyncio.CancelledError):
@@ -60,24 +78,63 @@ class Proxy:
             each.cancel()
         await asyncio.gather(*ours, return_exceptions=True)
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         born = self._cuts
         await self._open.wait()
-        far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
+        host, port = self._server.hostname, self._server.port
+        far_reader, far_writer = await asyncio.open_connection(host, port, ssl=self._theirs)
+        line = _Line(self, born)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(born, reader, far_writer))
-                group.create_task(self._copy(born, far_reader, writer))
+                group.create_task(line.ask(reader, far_writer))
+                group.create_task(line.answer(far_reader, writer))
         finally:
+            line.close()
             for each in (writer, far_writer):
                 each.close()
 
-    async def _copy(self, born: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+
+class _Line:
+    """One connection: requests one after the other, as HTTP/1.1 has them."""
+
+    def __init__(self, proxy: Proxy, born: int) -> None:
+        self._proxy = proxy
+        self._born = born
+        self._asked: deque[Write | None] = deque()
+
+    async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readuntil(HEAD_ENDS)
+                body = await reader.readexactly(_length(head))
+                if not await self._proxy.passes(self._born):
+                    break
+                method, path, _ = head.decode().split(" ", 2)
+                self._asked.append(self._proxy.journal.sent(self._proxy.who, method, path, body))
+                writer.write(head + body)
+                await writer.drain()
+        writer.close()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             while piece := await reader.read(PIECE):
-                await self._open.wait()
-                if self._cuts != born:
+                if self._asked and piece.startswith(b"HTTP/1."):
+                    self._ended(int(piece.split(b" ", 2)[1]))
+                if not await self._proxy.passes(self._born):
                     break
                 writer.write(piece)
                 await writer.drain()
         writer.close()
+
+    def close(self) -> None:
+        while self._asked:
+            self._ended(0)
+
+    def _ended(self, status: int) -> None:
+        if write := self._asked.popleft():
+            self._proxy.journal.ended(write, status)
+
+
+def _length(head: bytes) -> int:
+    lines = (each.partition(b":") for each in head.split(b"\r\n"))
+    return next((int(value) for name, _, value in lines if name.lower() == b"content-length"), 0)

@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from tests.component.operator.conftest import Until
     from tests.component.operator.plane import Plane
 
-TIMES = {"lease-duration": 7, "renew-deadline": 3, "retry-period": 1}
-ELECTION = [f"--leader-election-{name}={seconds}" for name, seconds in TIMES.items()]
+DURATION, FOR_EVER = 7, 3600
+ELECTION = ("--leader-election-namespace", SYSTEM, "--leader-election-renew-deadline", "3")
+RETRY = ("--leader-election-retry-period", "1")
 SERVICES = ("one", "two", "three")
 
 pytestmark = pytest.mark.timeout(120)
@@ -125,7 +126,12 @@ def way(plane: Plane, tmp_path: Path) -> Way:
 
 
 @pytest.fixture
-def pair(plane: Plane, here: str, busy: None, way: Way, until: Until, tmp_path: Path) -> Iterator[Pair]:
+def duration() -> int:
+    return DURATION
+
+
+@pytest.fixture
+def pair(plane: Plane, here: str, busy: None, way: Way, until: Until, duration: int, tmp_path: Path) -> Iterator[Pair]:
     """Both are ready, one of them leads; nobody has led before."""
     with suppress(Refused):
         plane.api.delete("leases", SYSTEM, LEASE)
@@ -134,7 +140,7 @@ def pair(plane: Plane, here: str, busy: None, way: Way, until: Until, tmp_path: 
 
         def start(name: str) -> Replica:
             proxy = running.enter_context(Proxy(name, way.server, journal, ours=made.context, theirs=way.trusted))
-            flags = ("--leader-election-namespace", SYSTEM, "--namespace", here, *ELECTION)
+            flags = ("--namespace", here, *ELECTION, *RETRY, "--leader-election-lease-duration", str(duration))
             file = way.kubeconfig(name, proxy.url, made.ca_pem)
             return Replica(name, running.enter_context(Operator(file, tmp_path / f"{name}.log", *flags)), proxy)
 
@@ -153,13 +159,28 @@ def test_of_two_that_start_at_once_one_leads_and_the_other_stands_by_warm_and_wr
     assert pair.work_of(standby) == []
 
 
-def test_a_leader_that_is_asked_to_stop_hands_over_and_exits_well(api: Api, pair: Pair) -> None:
+@pytest.mark.parametrize("duration", [FOR_EVER])
+def test_a_leader_that_is_asked_to_stop_gives_the_lease_up_last_and_exits_well(
+    api: Api, pair: Pair, duration: int
+) -> None:
     leader, standby = pair.leader()
     assert leader.operator.stop() == 0
     pair.takes_over(standby)
+    last = [each for each in pair.journal.entries if each.who == leader.name][-1]
+    assert (last.is_lease, last.holder, last.is_done) == (True, "", True)
     spec = api.get("leases", SYSTEM, LEASE)["spec"]
-    assert spec["leaseTransitions"] == 1
-    assert spec["leaseDurationSeconds"] == TIMES["lease-duration"]
+    assert (spec["leaseTransitions"], spec["leaseDurationSeconds"]) == (1, duration)
+
+
+def test_a_lease_that_is_deleted_changes_nothing(api: Api, pair: Pair) -> None:
+    leader, standby = pair.leader()
+    before = api.get("leases", SYSTEM, LEASE)
+    api.delete("leases", SYSTEM, LEASE)
+    after = pair.until(lambda: api.get("leases", SYSTEM, LEASE))
+    assert after["spec"]["holderIdentity"] == before["spec"]["holderIdentity"]
+    written = len(pair.work_of(leader))
+    pair.until(lambda: len(pair.work_of(leader)) > written + 10)
+    assert not standby.leads()
 
 
 def test_a_leader_that_is_killed_is_followed_once_its_lease_has_run_out(pair: Pair) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.bench.figures import Figure
-from tests.bench.store import measured, pod, resident
+from tests.bench.pods import pod
+from tests.bench.store import measured, resident
 
 from llmkube.controllers.setup import controllers
 from llmkube.desired.settings import OperatorSettings

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import struct
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -42,6 +43,9 @@ ATTEMPTS = 4
 MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64
 KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
+UNACKNOWLEDGED = {"TCP_USER_TIMEOUT": 5000}
+"""Milliseconds: less than is left of a lease when its leader gives up (kube/lease.py, duration less deadline)."""
+CLOSE_IS_RESET = struct.pack("ii", 1, 0)
 _NETWORK = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -92,7 +96,7 @@ class Transport:
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def __aenter__(self) -> Transport:
-        connector = aiohttp.TCPConnector(limit=0, socket_factory=_kept_alive)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=_connection)
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": f"llmkube/{__version__}"},
@@ -248,13 +252,18 @@ class Transport:
             self.observer.request(method=method, code=code, seconds=seconds)
 
 
-def _kept_alive(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A peer that is gone without a word is noticed within a minute, not at the end of a watch."""
+def _connection(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A peer that is gone without a word is noticed within a minute, not at the end of a watch.
+
+    What was not delivered when a request is given up, or its process ends, is thrown away: a kernel would go on trying
+    for minutes, and the write would arrive when another process leads.
+    """
     made = socket.socket(family=address[0], type=address[1], proto=address[2])
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, seconds in KEEP_ALIVE.items():
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_IS_RESET)
+    for name, value in (KEEP_ALIVE | UNACKNOWLEDGED).items():
         if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), seconds)
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     return made
 
 

@@ -185,3 +185,38 @@ async def test_work_that_fails_gives_the_lease_up(elector: LeaderElector, kept: 
     with pytest.raises(ExceptionGroup):
         await elector.run(fail)
     assert kept.holder == ""
+
+
+async def test_for_how_long_a_leader_is_sure_counts_from_its_asking(
+    elector: LeaderElector, kept: Kept, clock: Hands
+) -> None:
+    assert elector.seconds_left() == 0
+
+    async def slow(request: web.Request) -> None:
+        clock.at += 3 if request.method == "POST" else 0
+
+    kept.before = slow
+    task, work = await led(elector)
+    assert elector.seconds_left() == 12
+    work.end.set()
+    await task
+    assert elector.seconds_left() == 0
+
+
+async def test_work_that_is_cancelled_has_no_lease_any_more(elector: LeaderElector, kept: Kept) -> None:
+    left: list[float] = []
+    began = asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            left.append(elector.seconds_left())
+
+    task = asyncio.create_task(elector.run(work))
+    await began.wait()
+    kept.put(of("you"))
+    with pytest.raises(LeaseLostError):
+        await task
+    assert left == [0]

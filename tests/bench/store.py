@@ -55,6 +55,7 @@ def ours(count: int, server: str, result: Any) -> None:
             gc.collect()
             result.put(Cost(spent, (resident() - before) / count, *await blocked))
             running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     asyncio.run(main())
 

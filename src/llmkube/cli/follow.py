@@ -98,7 +98,7 @@ class _Sink:
         self._kind = kind
         self._namespace = namespace
 
-    def replaced(self, listed: Sequence[CustomResource], version: str) -> None:
+    async def replaced(self, listed: Sequence[CustomResource], version: str) -> None:
         there = {each.metadata.name for each in listed}
         for followed, view in list(self._outlook.views.items()):
             ours = (followed.kind, followed.key.namespace) == (self._kind, self._namespace)

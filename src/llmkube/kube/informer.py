@@ -1,6 +1,8 @@
 """One kind kept in memory, shared by everybody who reads it: watcher -> store -> handlers, with no await in between.
 
 A handler hears of every change once, in the order of the API server, after the store has it. Handlers only note keys.
+A list of thousands is taken in by steps, each as whole as a single event; others run in between, and see the past of
+what is not yet taken in.
 """
 
 from __future__ import annotations
@@ -127,9 +129,12 @@ class _Part(Generic[T]):
         self.events = 0
         self.lists = 0
 
-    def replaced(self, listed: Sequence[T], version: str) -> None:
+    async def replaced(self, listed: Sequence[T], version: str) -> None:
+        for number, step in enumerate(self._informer.store.replacing(listed, namespace=self._namespace)):
+            if number:
+                await asyncio.sleep(0)
+            self._informer.tell(step())
         self.progressed(version)
-        self._informer.tell(self._informer.store.replace(listed, namespace=self._namespace))
         self.lists += 1
         self._informer.part_synced()
 

@@ -1,6 +1,8 @@
 """The objects that are kept in memory, as frozen msgspec Structs: only fields that somebody reads, decoded once.
 
 What we apply keeps its `spec` as raw JSON, so that a diff sees every field of it; nothing here can be changed in place.
+Nothing here can be in a cycle either (`gc=False`): going through thousands of them again and again, the garbage
+collector would find none, and nothing else could run meanwhile.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from msgspec import Raw, Struct
 EMPTY = Raw(b"{}")
 
 
-class OwnerReference(Struct, frozen=True, rename="camel"):
+class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
     """Who owns an object."""
 
     api_version: str
@@ -22,7 +24,7 @@ class OwnerReference(Struct, frozen=True, rename="camel"):
     block_owner_deletion: bool = False
 
 
-class ObjectMeta(Struct, frozen=True, rename="camel"):
+class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
     """metadata, without managedFields."""
 
     name: str = ""
@@ -38,7 +40,7 @@ class ObjectMeta(Struct, frozen=True, rename="camel"):
     deletion_timestamp: str | None = None
 
 
-class Object(Struct, frozen=True, rename="camel"):
+class Object(Struct, frozen=True, gc=False, rename="camel"):
     """What every object has."""
 
     metadata: ObjectMeta = ObjectMeta()
@@ -57,7 +59,7 @@ class CustomResource(Opaque, frozen=True, rename="camel"):
     """A Model or an InferenceService: api/ reads its spec and status."""
 
 
-class Condition(Struct, frozen=True, rename="camel"):
+class Condition(Struct, frozen=True, gc=False, rename="camel"):
     """One condition of any object."""
 
     type: str
@@ -67,7 +69,7 @@ class Condition(Struct, frozen=True, rename="camel"):
     last_transition_time: str | None = None
 
 
-class DeploymentStatus(Struct, frozen=True, rename="camel"):
+class DeploymentStatus(Struct, frozen=True, gc=False, rename="camel"):
     """What the deployment controller observed."""
 
     observed_generation: int = 0
@@ -84,7 +86,7 @@ class Deployment(Object, frozen=True, rename="camel"):
     status: DeploymentStatus = DeploymentStatus()
 
 
-class JobStatus(Struct, frozen=True, rename="camel"):
+class JobStatus(Struct, frozen=True, gc=False, rename="camel"):
     """What the job controller observed."""
 
     active: int = 0
@@ -98,7 +100,7 @@ class Job(Object, frozen=True, rename="camel"):
     status: JobStatus = JobStatus()
 
 
-class PersistentVolumeClaimStatus(Struct, frozen=True, rename="camel"):
+class PersistentVolumeClaimStatus(Struct, frozen=True, gc=False, rename="camel"):
     phase: str = ""
 
 
@@ -113,22 +115,22 @@ class Data(Object, frozen=True, rename="camel"):
     data: dict[str, str] = {}
 
 
-class ContainerStateWaiting(Struct, frozen=True, rename="camel"):
+class ContainerStateWaiting(Struct, frozen=True, gc=False, rename="camel"):
     reason: str = ""
     message: str = ""
 
 
-class ContainerStateRunning(Struct, frozen=True, rename="camel"):
+class ContainerStateRunning(Struct, frozen=True, gc=False, rename="camel"):
     started_at: str | None = None
 
 
-class ContainerStateTerminated(Struct, frozen=True, rename="camel"):
+class ContainerStateTerminated(Struct, frozen=True, gc=False, rename="camel"):
     exit_code: int = 0
     reason: str = ""
     message: str = ""
 
 
-class ContainerState(Struct, frozen=True, rename="camel"):
+class ContainerState(Struct, frozen=True, gc=False, rename="camel"):
     """At most one of the three is set."""
 
     waiting: ContainerStateWaiting | None = None
@@ -136,7 +138,7 @@ class ContainerState(Struct, frozen=True, rename="camel"):
     terminated: ContainerStateTerminated | None = None
 
 
-class ContainerStatus(Struct, frozen=True, rename="camel"):
+class ContainerStatus(Struct, frozen=True, gc=False, rename="camel"):
     name: str
     ready: bool = False
     restart_count: int = 0
@@ -144,11 +146,11 @@ class ContainerStatus(Struct, frozen=True, rename="camel"):
     last_state: ContainerState = ContainerState()
 
 
-class PodSpec(Struct, frozen=True, rename="camel"):
+class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
     node_name: str = ""
 
 
-class PodStatus(Struct, frozen=True, rename="camel"):
+class PodStatus(Struct, frozen=True, gc=False, rename="camel"):
     phase: str = ""
     reason: str = ""
     message: str = ""
@@ -163,7 +165,7 @@ class Pod(Object, frozen=True, rename="camel"):
     status: PodStatus = PodStatus()
 
 
-class ScaleTarget(Struct, frozen=True, rename="camel"):
+class ScaleTarget(Struct, frozen=True, gc=False, rename="camel"):
     """What an autoscaler scales; it is in the autoscaler's own namespace."""
 
     api_version: str = ""
@@ -171,7 +173,7 @@ class ScaleTarget(Struct, frozen=True, rename="camel"):
     name: str = ""
 
 
-class HorizontalPodAutoscalerSpec(Struct, frozen=True, rename="camel"):
+class HorizontalPodAutoscalerSpec(Struct, frozen=True, gc=False, rename="camel"):
     scale_target_ref: ScaleTarget = ScaleTarget()
 
 
@@ -179,7 +181,7 @@ class HorizontalPodAutoscaler(Object, frozen=True, rename="camel"):
     spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec()
 
 
-class LeaseSpec(Struct, frozen=True, rename="camel", omit_defaults=True):
+class LeaseSpec(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     acquire_time: str | None = None

@@ -6,8 +6,10 @@ that was not declared gets an error, never a scan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from typing import Generic, TypeVar
 
 from llmkube.kube import objects
@@ -16,6 +18,8 @@ from llmkube.kube.kinds import Key, key_of
 T = TypeVar("T", bound=objects.Object)
 
 Index = Callable[[T], Iterable[str]]
+
+STEP = 500
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,16 @@ class Store(Generic[T]):
 
     def replace(self, listed: Iterable[T], *, namespace: str | None = None) -> Deltas[T]:
         """Make the store, or one namespace of it, what a list said; what the list repeats is no change."""
+        return [delta for step in self.replacing(listed, namespace=namespace) for delta in step()]
+
+    def replacing(self, listed: Iterable[T], *, namespace: str | None = None) -> Iterator[Callable[[], Deltas[T]]]:
+        """Return what replaces 500 objects each, to be called in turn; others may read and write others in between."""
         wanted = {key_of(obj): obj for obj in listed}
         known = self._objects.keys() if namespace is None else self._indexed["namespace"].get(namespace, set())
-        deltas = [delta for key in known - wanted.keys() for delta in self.delete(key)]
-        for obj in wanted.values():
-            deltas += [delta for delta in self._set(obj) if not _is_same(delta)]
-        return deltas
+        gone, there = known - wanted.keys(), wanted.values()
+        changes = chain((self.delete(key) for key in gone), (self._set(obj) for obj in there))
+        for _ in range(0, len(gone) + len(there), STEP):
+            yield partial(_some, changes)
 
     def _set(self, obj: T) -> Deltas[T]:
         """A new uid under an old key is a deletion and an addition, never an update."""
@@ -123,6 +131,10 @@ def version(obj: objects.Object) -> int:
     """The resourceVersion as the integer that it is (KEP-5504); 0 when there is none."""
     text = obj.metadata.resource_version
     return int(text) if text.isdecimal() else 0
+
+
+def _some(changes: Iterator[Deltas[T]]) -> Deltas[T]:
+    return [delta for deltas in islice(changes, STEP) for delta in deltas if not _is_same(delta)]
 
 
 def _is_same(delta: Delta[T]) -> bool:

@@ -4,8 +4,8 @@
         │  refused: from now on  ▲                                │ normal end: follow on from the last version
         └──── list in pages ─────┘<──── 410, lost initial events ─┘ lost connection, 429: wait, then follow on
 
-What it sees goes to a Sink by plain calls. It never gives up and never raises but for cancellation: what is wrong
-stands in `last_error`, which is empty while all is well.
+What it sees goes to a Sink by plain calls, but for a whole list, which may take its time. It never gives up and never
+raises but for cancellation: what is wrong stands in `last_error`, which is empty while all is well.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ WATCH = {"watch": "1", "allowWatchBookmarks": "true"}
 
 
 class Sink(Protocol[T_contra]):
-    """Takes what the watcher sees, at once."""
+    """Takes what the watcher sees: events at once, and a list before anything that follows it."""
 
-    def replaced(self, listed: Sequence[T_contra], version: str) -> None: ...
+    async def replaced(self, listed: Sequence[T_contra], version: str) -> None: ...
     def changed(self, obj: T_contra) -> None: ...
     def deleted(self, obj: T_contra) -> None: ...
     def progressed(self, version: str) -> None: ...
@@ -77,6 +77,7 @@ class Watcher(Generic[T]):
         self._selector = {"labelSelector": label_selector} if label_selector else {}
         self._version = ""
         self._initial: dict[str, T] | None = None
+        self._whole: list[T] | None = None
         self._watch_list = True
         self._lost_initials = 0
         self._backoff = Backoff(random.random, _now)
@@ -101,7 +102,7 @@ class Watcher(Generic[T]):
             await self._begin_by_watch()
         else:
             listed, self._version = await list_pages(self._client.transport, self._kind, self._path, self._selector)
-            self._sink.replaced(listed, self._version)
+            await self._sink.replaced(listed, self._version)
             self.last_error = ""
 
     async def _begin_by_watch(self) -> None:
@@ -137,6 +138,9 @@ class Watcher(Generic[T]):
             async for line in lines:
                 seen += 1
                 self._take(line)
+                if self._whole is not None:
+                    whole, self._whole = self._whole, None
+                    await self._sink.replaced(whole, self._version)
         if not seen and _now() - started < 1.0:
             raise TransportError(f"watch of {self._path} ended at once, without an event")
 
@@ -176,9 +180,8 @@ class Watcher(Generic[T]):
     def _bookmark(self, metadata: objects.ObjectMeta) -> None:
         self._version = metadata.resource_version
         if self._initial is not None and metadata.annotations.get(INITIAL_EVENTS_END) == "true":
-            listed, self._initial = list(self._initial.values()), None
+            self._whole, self._initial = list(self._initial.values()), None
             self._lost_initials = 0
-            self._sink.replaced(listed, self._version)
         elif self._initial is None:
             self._sink.progressed(self._version)
 

@@ -56,6 +56,18 @@ def test_a_list_of_one_namespace_leaves_the_others_alone() -> None:
     assert store.list() == [there]
 
 
+def test_a_long_list_is_taken_in_by_steps_each_of_which_tells_what_it_changed() -> None:
+    store: Store[Object] = Store()
+    store.replace([thing("gone"), thing("kept")])
+    seen = []
+    for step in store.replacing([thing("kept"), *(thing(f"n{number}") for number in range(1000))]):
+        before = len(store)
+        deltas = step()
+        assert len(store) - before == sum((each.new is not None) - (each.old is not None) for each in deltas)
+        seen.append(len(deltas))
+    assert seen == [499, 500, 2], "a deletion, one that is there already, and 1,000 additions"
+
+
 def test_a_list_is_believed_even_when_its_versions_went_back() -> None:
     """A restored etcd."""
     store: Store[Object] = Store()

@@ -90,6 +90,20 @@ async def test_after_a_410_what_vanished_meanwhile_is_told_as_deleted(client: Cl
         assert informer.version == 50
 
 
+async def test_while_thousands_are_taken_in_others_run_and_the_version_is_not_yet_that_of_the_list(
+    client: Client, script: Any, say: Any
+) -> None:
+    pods = [say.event("ADDED", say.pod(f"p{number}", number + 1)) for number in range(2000)]
+    script.answers = [say.lines(*pods, say.end_of_initial(5000), say.event("ADDED", say.pod("last", 5001)), hold=True)]
+    async with running(client) as (informer, heard):
+        await heard.until("added p0 initially")
+        assert 0 < len(informer.store) < 2000
+        assert (informer.version, informer.synced.is_set()) == (0, False)
+        await heard.until("added last")
+        assert heard.said[-2:] == ["added p1999 initially", "added last"]
+        assert informer.version == 5001
+
+
 async def test_initial_events_that_broke_off_are_dropped_and_asked_for_again(
     client: Client, script: Any, say: Any
 ) -> None:

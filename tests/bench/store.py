@@ -52,8 +52,9 @@ def ours(count: int, server: str, result: Any) -> None:
             await informer.synced.wait()
             spent = time.process_time() - started
             assert len(informer.store) == count
+            blocks = await blocked
             gc.collect()
-            result.put(Cost(spent, (resident() - before) / count, *await blocked))
+            result.put(Cost(spent, (resident() - before) / count, *blocks))
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
@@ -94,9 +95,10 @@ def kubernetes_client(count: int, server: str, result: Any) -> None:
                 token = page.metadata._continue
             spent = time.process_time() - started
             done.set()
+            blocks = await blocked
             assert len(known) == count
             gc.collect()
-            result.put(Cost(spent, (resident() - before) / count, *await blocked))
+            result.put(Cost(spent, (resident() - before) / count, *blocks))
 
     asyncio.run(main())
 

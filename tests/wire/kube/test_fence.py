@@ -102,6 +102,7 @@ async def test_a_write_that_waits_its_turn_is_not_sent_when_the_lease_has_run_ou
     await asked.wait()
     client.transport.fence = lambda: 0.0 if go.is_set() else 10.0
     writing = asyncio.create_task(client.transport.request("PATCH", "/a", body=b"{}"))
+    await asyncio.sleep(0)  # it runs until it has to wait
     go.set()
     with pytest.raises(FencedError):
         await writing

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import yaml
@@ -21,7 +22,17 @@ PATHS = {
     "InferenceService": "/apis/inference.llmkube.dev/v1alpha1/namespaces/{namespace}/inferenceservices",
     "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
 }
+# Controllers of Kubernetes itself update, but for events.
+WRITE = re.compile(r'apiserver_request_total\{(?!.*resource="events").*verb="(?:APPLY|PATCH)"')
+QUIET = 2.0
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
+
+
+class Counted(NamedTuple):
+    """Requests that applied or patched, and seconds of CPU, since the API server began."""
+
+    writes: float
+    cpu: float
 
 
 class Server:
@@ -75,7 +86,24 @@ class Server:
         async with self._session.get(self.path(kind, namespace, name)) as response:
             return await response.json()
 
-    async def arrivals(self, kind: str, namespace: str) -> AsyncIterator[float]:
+    async def counted(self) -> Counted:
+        """What it says of itself in its metrics."""
+        async with self._session.get(f"{self._url}/metrics") as response:
+            lines = (await response.text()).splitlines()
+        cpu = next(float(each.split()[1]) for each in lines if each.startswith("process_cpu_seconds_total "))
+        return Counted(sum(float(each.rpartition(" ")[2]) for each in lines if WRITE.match(each)), cpu)
+
+    async def settled(self) -> Counted:
+        """Wait until nobody has applied or patched anything for a while."""
+        before = await self.counted()
+        while True:
+            await asyncio.sleep(QUIET)
+            after = await self.counted()
+            if after.writes == before.writes:
+                return after
+            before = after
+
+    async def arrivals(self, kind: str, namespace: str) -> AsyncGenerator[float, None]:
         """When each object of a kind was seen for the first time."""
         params = {
             "watch": "1",

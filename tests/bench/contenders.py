@@ -9,22 +9,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 HERE = Path(__file__).parent
 PATIENCE = 60.0
 
 
-class Contender(Protocol):
-    """`running(namespace)` is a context in which it is at work on the services of that namespace."""
-
-    name: str
-
-    def running(self, namespace: str) -> Any: ...
-
-
 class Command:
-    """A program of its own."""
+    """A program of its own: `running(namespace)` is the time in which it works on the services of that namespace."""
 
     def __init__(self, name: str, arguments: list[str], log: Path, **environment: str) -> None:
         self.name = name
@@ -45,19 +36,24 @@ class Command:
             await asyncio.to_thread(process.wait, PATIENCE)
 
 
-def llmkube(kubeconfig: Path, log: Path, *flags: str) -> Command:
+def cpu_of(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of CPU that a process has used (Linux)."""
+    words = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def llmkube(kubeconfig: Path, log: Path) -> Command:
     """The operator as it is delivered, in one namespace."""
     words = [sys.executable, "-m", "llmkube", "operator", "--kubeconfig", str(kubeconfig), "--namespace", "@NAMESPACE@"]
-    words += [
-        "--no-leader-elect",
-        "--health-host",
-        "127.0.0.1",
-        "--source-allow",
-        "127.0.0.0/8",
-        "--log-level",
-        "warning",
-    ]
-    return Command("llmkube", [*words, *flags], log)
+    words += ["--no-leader-elect", "--health-port", "-1", "--source-allow", "127.0.0.0/8", "--log-level", "warning"]
+    return Command("llmkube", words, log)
+
+
+def bare(kubeconfig: Path, log: Path, templates: Path, *, at_once: int) -> Command:
+    """Nothing but the writes."""
+    words = [sys.executable, "-m", "tests.bench.bare", "--kubeconfig", str(kubeconfig), "--namespace", "@NAMESPACE@"]
+    words += ["--templates", str(templates), "--at-once", str(at_once)]
+    return Command(f"bare client, {at_once} at once", words, log)
 
 
 def controller_runtime(kubeconfig: Path, log: Path, templates: Path, *, workers: int) -> Command:

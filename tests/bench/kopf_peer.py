@@ -9,6 +9,7 @@ from typing import Any
 
 import kopf
 from tests.bench.cluster import Server
+from tests.bench.rendering import filled
 
 TEMPLATES = Path(os.environ.get("TEMPLATES", "/dev/null")).read_text().splitlines()
 
@@ -29,8 +30,6 @@ async def disconnect(memo: kopf.Memo, **_: Any) -> None:
 @kopf.on.resume("inference.llmkube.dev", "v1alpha1", "inferenceservices")
 async def reconcile(name: str | None, namespace: str | None, uid: str | None, memo: kopf.Memo, **_: Any) -> None:
     """The same three applies as everybody."""
+    metadata = {"name": name, "namespace": namespace, "uid": uid}
     for template in TEMPLATES:
-        filled = (
-            template.replace("@NAME@", name or "").replace("@NAMESPACE@", namespace or "").replace("@UID@", uid or "")
-        )
-        await memo.server.apply(json.loads(filled), manager="kopf-peer")
+        await memo.server.apply(json.loads(filled(template, metadata)), manager="kopf-peer")

@@ -20,6 +20,8 @@ from llmkube.kube.objects import CustomResource
 
 Manifest = dict[str, Any]
 
+MARKS = {"@UID@": "uid", "@NAMESPACE@": "namespace", "@NAME@": "name"}
+
 
 def templates(model: Manifest, isvc: Manifest) -> list[str]:
     """The Service, the Deployment and the status of a service that the operator has reconciled, a line each."""
@@ -49,6 +51,13 @@ def typed_of(kind: Kind[CustomResource], obj: Manifest) -> CustomResource:
 
 def emptied(text: str, metadata: Manifest) -> str:
     """Marks where the name, the namespace and the uid were: they must occur in nothing else."""
-    for mark, name in (("@UID@", "uid"), ("@NAMESPACE@", "namespace"), ("@NAME@", "name")):
+    for mark, name in MARKS.items():
         text = text.replace(metadata[name], mark)
     return text
+
+
+def filled(template: str, metadata: Manifest) -> str:
+    """The object for the service with this name, namespace and uid."""
+    for mark, name in MARKS.items():
+        template = template.replace(mark, metadata[name])
+    return template

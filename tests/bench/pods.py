@@ -40,7 +40,7 @@ def pod(number: int) -> dict[str, Any]:
 
 def metadata(number: int) -> dict[str, Any]:
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "chat-5d8f7c9b6d", "uid": "u", "controller": True}
-    fields = {
+    fields: dict[str, dict[str, Any]] = {
         "kube-controller-manager": {f"f:field{each}": {"f:name": {}, "f:value": {}} for each in range(20)},
         "kubelet": {f'k:{{"type":"Type{each}"}}': {".": {}, "f:status": {}, "f:type": {}} for each in range(24)},
     }

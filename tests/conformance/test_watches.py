@@ -172,7 +172,7 @@ async def test_one_object_is_watched_by_its_name(api: Client, here: Places) -> N
 async def test_pods_are_watched_by_their_node(api: Client, here: Places, pods_may_run: None) -> None:
     asked = {"fieldSelector": "spec.nodeName=nowhere", "resourceVersion": await now(api, here.pods)}
     async with api.watch(here.pods, **asked) as watch:
-        await api.post(here.pods, pod("free"))
+        await api.post(here.pods, pod("free", schedulerName="nobody"))
         await api.post(here.pods, pod("bound", nodeName="nowhere"))
         assert await watch.told() == ("ADDED", "bound")
         await api.post(

@@ -29,19 +29,19 @@ def put_in(monkeypatch: pytest.MonkeyPatch) -> Any:
     return monkeypatch.setattr
 
 
-def found(seeds: Iterable[int] = SEEDS) -> str:
-    """The first broken invariant of the first seed that breaks one."""
-    return next((report.violations[0] for each in seeds if (report := simulate(each)).violations), "")
+def is_found(words: str = "", seeds: Iterable[int] = SEEDS) -> bool:
+    """Whether some seed breaks an invariant in these words."""
+    return any(words in told for each in seeds for told in simulate(each).violations)
 
 
 def test_an_add_that_is_lost_while_its_key_is_processed_is_found(put_in: Any) -> None:
     put_in(WorkQueue, "done", lambda queue, key: queue._processing.pop(key))
-    assert "never became quiet" in found()
+    assert is_found("never became quiet")
 
 
 def test_a_failure_that_is_not_tried_again_is_found(put_in: Any) -> None:
     put_in(Controller, "_settle", lambda controller, key, _: controller.queue.forget(key))
-    assert found()
+    assert is_found()
 
 
 def test_a_key_that_two_workers_have_at_once_is_found(put_in: Any) -> None:
@@ -54,12 +54,15 @@ def test_a_key_that_two_workers_have_at_once_is_found(put_in: Any) -> None:
 
     put_in(WorkQueue, "_pop", get)
     put_in(WorkQueue, "done", lambda queue, key: queue._processing.pop(key, None))
-    assert "twice at once" in found()
+    assert is_found("twice at once")
 
 
 def test_objects_that_vanished_while_nobody_watched_and_stay_in_the_store_are_found(put_in: Any) -> None:
-    put_in(Store, "replace", lambda store, listed, *, namespace: [each for obj in listed for each in store.apply(obj)])
-    assert "the store has" in found()
+    def replacing(store: Any, listed: Any, *, namespace: str | None) -> Any:
+        yield lambda: [each for obj in listed for each in store.apply(obj)]
+
+    put_in(Store, "replacing", replacing)
+    assert is_found("the store has")
 
 
 def test_a_watch_that_goes_on_after_its_version_has_expired_is_found(put_in: Any) -> None:
@@ -73,34 +76,34 @@ def test_a_watch_that_goes_on_after_its_version_has_expired_is_found(put_in: Any
                 await watcher._failed(error)
 
     put_in(Watcher, "run", run)
-    assert "the store has" in found()
+    assert is_found("the store has")
 
 
 def test_decisions_on_a_cache_that_is_behind_our_own_writes_are_found(put_in: Any) -> None:
     put_in(Applier, "lag", lambda *_: Lag.NONE)
-    assert found()
+    assert is_found()
 
 
 def test_decisions_on_the_past_that_are_never_decided_again_are_found(put_in: Any) -> None:
     put_in(Lag, "again", lambda _, after: after)
-    assert "wrote after a restart" in found()
+    assert is_found("wrote after a restart")
 
 
 def test_memories_of_objects_that_are_gone_are_found(put_in: Any) -> None:
     put_in(Applier, "forget", lambda *_: None)
-    assert "remembers" in found()
+    assert is_found("remembers")
 
 
 def test_a_write_that_differs_in_nothing_is_found(put_in: Any) -> None:
     put_in("llmkube.kube.apply.is_applied", lambda *_: False)
-    assert "wrote after a restart" in found()
+    assert is_found("wrote after a restart")
 
 
 def test_a_lease_that_is_taken_before_it_has_expired_is_found(put_in: Any) -> None:
     put_in(LeaderElector, "_has_expired", lambda _: True)
-    assert "held the lease" in found()
+    assert is_found("held the lease")
 
 
 def test_writes_that_outlive_the_lease_are_found(put_in: Any) -> None:
     put_in(LeaderElector, "seconds_left", lambda elector: 0.0 if elector._renewed is None else 100.0)
-    assert "held the lease" in found()
+    assert is_found("held the lease")

@@ -88,12 +88,11 @@ class Store(Generic[T]):
         self._unindex(key, old)
         return [Delta(old, None)]
 
-    def replace(self, listed: Iterable[T], *, namespace: str | None = None) -> Deltas[T]:
-        """Make the store, or one namespace of it, what a list said; what the list repeats is no change."""
-        return [delta for step in self.replacing(listed, namespace=namespace) for delta in step()]
-
     def replacing(self, listed: Iterable[T], *, namespace: str | None = None) -> Iterator[Callable[[], Deltas[T]]]:
-        """Return what replaces 500 objects each, to be called in turn; others may read and write others in between."""
+        """Make the store, or one namespace of it, what a list said; what the list repeats is no change.
+
+        Returned are steps of 500 objects each, to be called in turn; others may read and write others in between.
+        """
         wanted = {key_of(obj): obj for obj in listed}
         known = self._objects.keys() if namespace is None else self._indexed["namespace"].get(namespace, set())
         gone, there = known - wanted.keys(), wanted.values()

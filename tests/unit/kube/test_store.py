@@ -17,6 +17,11 @@ def thing(name: str, version: int = 1, *, uid: str = "", owner: str = "", namesp
     return Object(metadata=metadata)
 
 
+def replace(store: Store[Object], listed: list[Object], *, namespace: str | None = None) -> list[Delta[Object]]:
+    """A whole list, taken in at once."""
+    return [delta for step in store.replacing(listed, namespace=namespace) for delta in step()]
+
+
 def test_an_object_that_comes_is_an_addition_and_then_a_change() -> None:
     store: Store[Object] = Store()
     first, second = thing("a", 1), thing("a", 2)
@@ -42,23 +47,23 @@ def test_a_new_uid_under_an_old_key_is_a_deletion_and_an_addition() -> None:
 def test_a_list_deletes_what_it_lacks_and_repeats_nothing() -> None:
     store: Store[Object] = Store()
     kept, lost, new = thing("kept"), thing("lost"), thing("new")
-    store.replace([kept, lost])
-    assert store.replace([kept, new]) == [Delta(lost, None), Delta(None, new)]
+    replace(store, [kept, lost])
+    assert replace(store, [kept, new]) == [Delta(lost, None), Delta(None, new)]
     assert store.list() == [kept, new]
 
 
 def test_a_list_of_one_namespace_leaves_the_others_alone() -> None:
     store: Store[Object] = Store()
     here, there = thing("a", namespace="here"), thing("a", namespace="there")
-    store.replace([here], namespace="here")
-    store.replace([there], namespace="there")
-    assert store.replace([], namespace="here") == [Delta(here, None)]
+    replace(store, [here], namespace="here")
+    replace(store, [there], namespace="there")
+    assert replace(store, [], namespace="here") == [Delta(here, None)]
     assert store.list() == [there]
 
 
 def test_a_long_list_is_taken_in_by_steps_each_of_which_tells_what_it_changed() -> None:
     store: Store[Object] = Store()
-    store.replace([thing("gone"), thing("kept")])
+    replace(store, [thing("gone"), thing("kept")])
     seen = []
     for step in store.replacing([thing("kept"), *(thing(f"n{number}") for number in range(1000))]):
         before = len(store)
@@ -72,7 +77,7 @@ def test_a_list_is_believed_even_when_its_versions_went_back() -> None:
     """A restored etcd."""
     store: Store[Object] = Store()
     store.apply(thing("a", 100))
-    store.replace([thing("a", 3)])
+    replace(store, [thing("a", 3)])
     assert store.list() == [thing("a", 3)]
 
 

@@ -24,6 +24,8 @@ from llmkube.runtime.metrics import Metrics
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from llmkube.api.model import ModelSpec
     from llmkube.runtime.controller import Controller
 
@@ -50,14 +52,18 @@ class Source(SourceReader):
 
 
 class Operator:
-    """One process of the operator under leader election; `violations` is where broken invariants are told."""
+    """One process of the operator under leader election; `violations` is where broken invariants are told.
+
+    `fellows` are all that run at the same time, this one too.
+    """
 
     _numbers = itertools.count()
 
-    def __init__(self, network: Network, violations: list[str], name: str) -> None:
+    def __init__(self, network: Network, violations: list[str], name: str, fellows: Sequence[Operator | None]) -> None:
         self.process = Process(name, skew=network.chance.uniform(-3600, 3600))
         self._network = network
         self._violations = violations
+        self._fellows = fellows
         clock = SimulatedClock(self.process)
         client = Client(SimulatedTransport(network, self.process, self._on_write))
         leasing = Client(SimulatedTransport(network, self.process, lambda _method, _path: None))
@@ -118,13 +124,16 @@ class Operator:
             self._say(f"ended with {group.exceptions!r}")
 
     def _on_write(self, method: str, path: str) -> None:
-        """A write leaves the process: nobody else may hold a lease that has not expired."""
+        """A write leaves the process: nobody else may lead, and the lease must not have been given up.
+
+        A lease that was deleted, or made by somebody who does not lead yet, is still its holder's.
+        """
         if self.process.dead or target_of(path).resource == "leases":
             return
+        leading = [each.process.name for each in self._fellows if each and each is not self and each.leads]
         lease = self._network.server.state.find("leases", LEASE_KEY)
-        holder = lease["spec"]["holderIdentity"] if lease else "nobody"
-        if holder != self.process.name:
-            self._say(f"sent {method} {path} while {holder or 'nobody'} held the lease")
+        if leading or (lease and not lease["spec"]["holderIdentity"]):
+            self._say(f"sent {method} {path} while {leading or 'nobody'} led")
 
     def _say(self, what: str) -> None:
         if not self.process.dead:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tests.sim import invariants
 from tests.sim.loop import run
 from tests.sim.network import CALM, Network, Weather
-from tests.sim.operator import Operator
+from tests.sim.operator import LEASE_KEY, Operator
 from tests.sim.people import People
 from tests.sim.server import Server
 from tests.sim.world import World
@@ -61,7 +61,7 @@ class Simulation:
         return [each for each in self.operators if each is not None and each.is_alive]
 
     def start(self, place: int) -> Operator:
-        started = Operator(self.network, self.violations, next(self._names))
+        started = Operator(self.network, self.violations, next(self._names), self.operators)
         self.operators[place] = started
         return started
 
@@ -87,7 +87,7 @@ class Simulation:
     def _disturb(self, pauses: asyncio.TaskGroup) -> None:
         """One fault of a process or of the server."""
         match (
-            self.chance.choice(("kill", "stop", "pause", "cut", "compact", "pages", "world")),
+            self.chance.choice(("kill", "stop", "pause", "cut", "lease", "compact", "pages", "world")),
             self.chance.choice(self.alive or [None]),
         ):
             case "kill", Operator() as one:
@@ -98,6 +98,8 @@ class Simulation:
                 pauses.create_task(one.pause(self.chance.uniform(1, 60)))
             case "cut", Operator() as one:
                 pauses.create_task(self._cut(one.process.name, self.chance.uniform(1, 90)))
+            case "lease", _ if self.server.state.find("leases", LEASE_KEY):
+                self.server.state.delete("leases", LEASE_KEY)
             case "compact", _:
                 self.server.state.compact()
             case "pages", _:

@@ -10,6 +10,7 @@ from tests.sim.simulation import simulate
 
 from llmkube.kube.apply import Applier, Lag
 from llmkube.kube.errors import Gone, KubeError
+from llmkube.kube.kinds import LEASE
 from llmkube.kube.lease import LeaderElector
 from llmkube.kube.store import Store
 from llmkube.kube.watch import Watcher
@@ -101,9 +102,20 @@ def test_a_write_that_differs_in_nothing_is_found(put_in: Any) -> None:
 
 def test_a_lease_that_is_taken_before_it_has_expired_is_found(put_in: Any) -> None:
     put_in(LeaderElector, "_has_expired", lambda _: True)
-    assert is_found("held the lease")
+    assert is_found("led")
+
+
+def test_a_lease_that_is_made_and_believed_in_at_once_is_found(put_in: Any) -> None:
+    """Its holder may only not know yet that it was deleted."""
+
+    async def at_once(elector: LeaderElector) -> bool:
+        elector._observe(await elector._client.create(LEASE, elector._manifest(None, elector.identity)))
+        return True
+
+    put_in(LeaderElector, "_create", at_once)
+    assert is_found("led")
 
 
 def test_writes_that_outlive_the_lease_are_found(put_in: Any) -> None:
     put_in(LeaderElector, "seconds_left", lambda elector: 0.0 if elector._renewed is None else 100.0)
-    assert is_found("held the lease")
+    assert is_found("led")

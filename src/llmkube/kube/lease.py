@@ -2,6 +2,9 @@
 
 Whether another's lease has expired is judged by when *we* last saw it change, on our monotonic clock: two machines'
 times of day may differ. Every write carries the resourceVersion that was read, so that of two that race one loses.
+
+A lease that is not there proves nothing: it may have been deleted under a holder that nobody here ever saw. Who makes
+it holds it for one duration before leading; manifests/base brings one that nobody holds, which is taken at once.
 """
 
 from __future__ import annotations
@@ -83,14 +86,16 @@ class LeaderElector:
         self._timing = timing or Timing()
         self._seen: Seen | None = None
         self._renewed: float | None = None
+        self._alone_from = float("-inf")
 
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, hold it while `on_started` runs, then give it up; LeaseLostError when it is lost."""
         await self._acquire()
-        log.info("leading", lease=str(self._key), identity=self.identity)
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(self._keep(), name="lease")
+                await self._until_alone()
+                log.info("leading", lease=str(self._key), identity=self.identity)
                 await on_started()
                 keeping.cancel()
         except* LeaseLostError as lost:
@@ -107,13 +112,18 @@ class LeaderElector:
 
     def seconds_left(self) -> float:
         """For how long nobody else can lead: what a write may take at most. 0 when this process does not lead."""
-        return (
-            0.0 if self._renewed is None else max(0.0, self._renewed + self._timing.duration - self._clock.monotonic())
-        )
+        now = self._clock.monotonic()
+        if self._renewed is None or now < self._alone_from:
+            return 0.0
+        return max(0.0, self._renewed + self._timing.duration - now)
 
     async def _acquire(self) -> None:
         while not await self._try():  # noqa: ASYNC110 - it polls the API server, not a variable
             await asyncio.sleep(self._timing.retry * random.uniform(1.0, JITTER))  # noqa: S311 - jitter
+
+    async def _until_alone(self) -> None:
+        while (left := self._alone_from - self._clock.monotonic()) > 0:  # noqa: ASYNC110 - a clock tells nobody
+            await asyncio.sleep(min(self._timing.retry, left))
 
     async def _keep(self) -> None:
         """Renew; give up when no renewal has come through for the renew deadline."""
@@ -151,7 +161,7 @@ class LeaderElector:
         try:
             lease = await self._client.get(LEASE, self._key)
         except NotFound:
-            return not self._is_anothers() and await self._create()
+            return await self._create()
         self._observe(lease)
         if self._is_anothers():
             return False
@@ -163,10 +173,15 @@ class LeaderElector:
         return True
 
     async def _create(self) -> bool:
+        """Make the lease that is not there; who is not sure to lead already waits before it does."""
+        if self._is_anothers():
+            return False
         try:
             self._observe(await self._client.create(LEASE, self._manifest(None, self.identity)))
         except AlreadyExists:
             return False
+        if self.seconds_left() == 0:
+            self._alone_from = self._clock.monotonic() + self._timing.duration
         return True
 
     async def _release(self) -> None:

@@ -56,11 +56,18 @@ class Journal:
 
 
 def usurped(entries: list[Write]) -> list[Write]:
-    """Writes of a process that had not got the lease, had given it up, or had lost it to another."""
-    holder, wrong = "", []
+    """Writes of a process that had not got the lease, had given it up, or had lost it to another.
+
+    Who made the lease that was not there may wait, so that its holder may not know yet that it was deleted: it has
+    lost it to the other once that one works.
+    """
+    holder, maker, wrong = "", "", []
     for each in entries:
         if not each.is_lease:
+            holder, maker = (maker, "") if each.who == maker else (holder, maker)
             wrong += [each] if each.who != holder else []
-        elif each.is_done:
-            holder = each.who if each.holder else ""
+        elif each.is_done and each.method == "POST":
+            maker = each.who
+        elif each.is_done and each.who != maker:
+            holder, maker = (each.who if each.holder else ""), ""
     return wrong

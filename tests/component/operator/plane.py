@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.component.operator.api import Api, from_environment, path
+from tests.component.operator.api import Api, Refused, from_environment, path
 from tests.conformance.backends import KUBECONFIG, TOKEN, NoLogs, access_of, read_kubeconfig
 
+from llmkube.cli.operator import LEASE
 from llmkube.local.apiserver.registry import Registry
 from llmkube.local.apiserver.server import ApiServer
 from llmkube.local.apiserver.tls import certificates
@@ -37,6 +38,12 @@ class Plane:
     admin: Path
     is_real: bool
     authority: Mapping[str, str] = field(default_factory=dict)
+
+    def without_leader(self) -> None:
+        """The lease as it is where nobody has led yet."""
+        with suppress(Refused):
+            self.api.delete("leases", SYSTEM, LEASE)
+        self.api.apply_files(MANIFESTS / "base" / "lease.yaml")
 
     def access(self, folder: Path, server: str) -> tuple[Path, str]:
         """Another kubeconfig of the operator's, by way of `server`, and the id of its token in the audit log."""

@@ -7,8 +7,8 @@ from tests.component.operator.journal import Journal, Write, usurped
 BODY = b'{"spec": {"holderIdentity": "%s"}}'
 
 
-def lease(who: str, *, holder: str = "somebody", status: int = 200) -> Write:
-    return Write(who, "PUT", "/apis/coordination.k8s.io/v1/namespaces/a/leases/x", holder, status)
+def lease(who: str, *, holder: str = "somebody", status: int = 200, method: str = "PUT") -> Write:
+    return Write(who, method, "/apis/coordination.k8s.io/v1/namespaces/a/leases/x", holder, status)
 
 
 def work(who: str) -> Write:
@@ -27,6 +27,11 @@ def test_a_write_of_one_that_never_had_the_lease_is_found() -> None:
 def test_a_write_after_the_lease_was_given_up_is_found() -> None:
     late = work("a")
     assert usurped([lease("a"), work("a"), lease("a", holder=""), late]) == [late]
+
+
+def test_who_made_the_lease_has_it_once_it_works() -> None:
+    made, late = lease("b", method="POST"), work("a")
+    assert usurped([lease("a"), made, work("a"), lease("b"), work("b"), late]) == [late]
 
 
 def test_a_lease_that_somebody_failed_to_take_is_still_the_others() -> None:

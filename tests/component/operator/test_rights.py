@@ -58,7 +58,8 @@ def leader(plane: Plane, here: str, tmp_path: Path) -> Iterator[Observed]:
     file = Path(os.environ[KUBECONFIG]).parent / "audit.log"
     start = file.stat().st_size
     access, its = plane.access(tmp_path / "access", plane.api.server)
-    flags = ("--leader-election-namespace", SYSTEM, "--namespace", here)
+    flags = ("--leader-election-namespace", SYSTEM, "--namespace", here, "--leader-election-lease-duration", "3")
+    flags += ("--leader-election-renew-deadline", "2", "--leader-election-retry-period", "1")
     with Operator(access, tmp_path / "operator.log", *flags) as one:
         one.until_ready()
         yield Observed(one, lambda: [each for each in requests(file, USER, start=start) if token(each) == its])

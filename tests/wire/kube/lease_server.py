@@ -36,10 +36,10 @@ def refusal(code: int, reason: str) -> web.Response:
 
 
 class Kept:
-    """A server that keeps one lease; `before` may answer in its place, or change what it keeps."""
+    """A server that keeps one lease, at first nobody's; `before` may answer in its place, or change what it keeps."""
 
     def __init__(self) -> None:
-        self.spec: dict[str, Any] | None = None
+        self.spec: dict[str, Any] | None = {}
         self.version = 0
         self.said: list[tuple[str, str | None]] = []
         self.before: Hook | None = None
@@ -49,7 +49,7 @@ class Kept:
 
     @property
     def holder(self) -> str | None:
-        return self.spec["holderIdentity"] if self.spec else None
+        return self.spec.get("holderIdentity") if self.spec else None
 
     def count(self, method: str) -> int:
         return sum(each == method for each, _ in self.said)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.wire.kube.lease_server import LONG_AGO, Hands, Kept, led, of, some_tries, standing_by
+from tests.wire.kube.lease_server import LONG_AGO, Hands, Kept, Worker, led, of, some_tries, standing_by
 
-from llmkube.kube.lease import LeaderElector
+from llmkube.kube.lease import LeaderElector, LeaseLostError
 
 NEVER = "2999-01-01T00:00:00.000000Z"
 
@@ -17,14 +17,56 @@ NEVER = "2999-01-01T00:00:00.000000Z"
 async def test_an_absent_lease_is_made_and_its_first_holder_is_no_transition(
     elector: LeaderElector, kept: Kept
 ) -> None:
-    task, work = await led(elector)
-    assert kept.spec is not None
-    assert (kept.holder, kept.spec["leaseDurationSeconds"], kept.spec["leaseTransitions"]) == ("me", 15, 0)
-    work.end.set()
-    await task
+    kept.put(None)
+    async with standing_by(elector):
+        await some_tries(kept)
+        assert kept.spec is not None
+        assert (kept.holder, kept.spec["leaseDurationSeconds"], kept.spec["leaseTransitions"]) == ("me", 15, 0)
+
+
+async def test_who_made_the_lease_leads_once_a_holder_whose_lease_was_deleted_would_have_given_up(
+    elector: LeaderElector, kept: Kept, clock: Hands
+) -> None:
+    kept.put(None)
+    async with standing_by(elector) as work:
+        for seconds in (0.0, 9.0, 5.9):
+            clock.at += seconds
+            await some_tries(kept)
+            assert (kept.holder, work.began.is_set(), elector.seconds_left()) == ("me", False, 0)
+        clock.at += 0.2
+        async with asyncio.timeout(10):
+            await work.began.wait()
+        assert elector.seconds_left() > 0
+
+
+async def test_who_made_the_lease_gives_way_to_a_holder_that_makes_it_again(elector: LeaderElector, kept: Kept) -> None:
+    kept.put(None)
+    work = Worker()
+    task = asyncio.create_task(elector.run(work))
+    await some_tries(kept)
+    kept.put(of("you"))
+    with pytest.raises(LeaseLostError, match="taken by 'you'"):
+        await asyncio.wait_for(task, 10)
+    assert not work.began.is_set()
+
+
+async def test_a_lease_that_had_to_be_made_once_more_is_waited_for_anew(
+    elector: LeaderElector, kept: Kept, clock: Hands
+) -> None:
+    kept.put(None)
+    async with standing_by(elector) as work:
+        await some_tries(kept)
+        clock.at += 9
+        kept.put(None)
+        await some_tries(kept)
+        clock.at += 9
+        await some_tries(kept)
+        assert not work.began.is_set()
 
 
 async def test_who_finds_an_absent_lease_just_made_by_another_stands_by(elector: LeaderElector, kept: Kept) -> None:
+    kept.put(None)
+
     async def made_by_another(request: web.Request) -> None:
         if request.method == "POST" and kept.spec is None:
             kept.put(of("you"))

@@ -1,5 +1,5 @@
-// controlplane is etcd, kube-apiserver, kube-controller-manager and kube-scheduler in one binary: what they share is
-// compiled and linked once. The first argument says which of them it is this time; the flags after it are that program's.
+// controlplane is etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kubectl in one binary: what they share
+// is compiled and linked once. The first argument says which of them it is this time; the flags after it are that program's.
 package main
 
 import (
@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
@@ -20,7 +21,7 @@ import (
 // tied makes the program end with whoever holds the other end of its stdin, however that one ends.
 const tied = "--while-stdin-is-open"
 
-const usage = "usage: controlplane [" + tied + "] etcd|kube-apiserver|kube-controller-manager|kube-scheduler [FLAGS]"
+const usage = "usage: controlplane [" + tied + "] etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubectl [FLAGS]"
 
 func main() {
 	args := os.Args[1:]
@@ -30,6 +31,7 @@ func main() {
 	}
 	var program *cobra.Command
 	if len(args) > 0 {
+		os.Args = args // kubectl looks for plugins in them
 		program = command(args[0])
 	}
 	if program == nil {
@@ -51,6 +53,8 @@ func command(name string) *cobra.Command {
 		return controllers.NewControllerManagerCommand()
 	case "kube-scheduler":
 		return scheduler.NewSchedulerCommand()
+	case "kubectl":
+		return kubectl.NewDefaultKubectlCommand()
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 import yaml
 from aiohttp import web
+from tests.kubectl import kubectl
 
 LLMKUBE = [sys.executable, "-m", "llmkube"]
 Object = dict[str, Any]
@@ -50,7 +51,7 @@ class LocalMode:
     def kubectl(
         self, *arguments: str, check: bool = True, stdin: str | None = None
     ) -> subprocess.CompletedProcess[str]:
-        return self.run("kubectl", "--kubeconfig", str(self.kubeconfig), *arguments, check=check, stdin=stdin)
+        return self.run(*kubectl(), "--kubeconfig", str(self.kubeconfig), *arguments, check=check, stdin=stdin)
 
     def apply(self, *documents: Object) -> None:
         self.llmkube("apply", "-f", "-", stdin=yaml.safe_dump_all(documents))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from tests.component.local.local_mode import model, service, until
+from tests.kubectl import is_there, kubectl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.engine,
     pytest.mark.kubectl,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="NO kubectl on PATH: NOT tested with it"),
+    pytest.mark.skipif(not is_there(), reason="NO kubectl on PATH or built: NOT tested with it"),
 ]
 
 
@@ -83,7 +83,7 @@ def test_everything_that_runs_is_seen_as_in_a_cluster(local: LocalMode) -> None:
 
 def test_watching_prints_what_changes(local: LocalMode) -> None:
     with subprocess.Popen(
-        ["kubectl", "--kubeconfig", str(local.kubeconfig), "get", "isvc", "smollm2", "-w", "-o", "name"],
+        [*kubectl(), "--kubeconfig", str(local.kubeconfig), "get", "isvc", "smollm2", "-w", "-o", "name"],
         env=local.environment,
         stdout=subprocess.PIPE,
         text=True,
@@ -105,7 +105,7 @@ def test_describe_tells_conditions_and_events(local: LocalMode) -> None:
 def test_logs_are_those_of_the_engine_and_can_be_followed(local: LocalMode) -> None:
     assert "listening" in local.kubectl("logs", "deploy/smollm2").stdout
     with subprocess.Popen(
-        ["kubectl", "--kubeconfig", str(local.kubeconfig), "logs", "-f", "deploy/smollm2", "--tail=1"],
+        [*kubectl(), "--kubeconfig", str(local.kubeconfig), "logs", "-f", "deploy/smollm2", "--tail=1"],
         env=local.environment,
         stdout=subprocess.PIPE,
         text=True,

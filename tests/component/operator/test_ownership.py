@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.component.operator.api import Refused
 from tests.component.operator.conftest import is_ready
+from tests.kubectl import is_there
+from tests.kubectl import kubectl as kubectl_command
 
 if TYPE_CHECKING:
     from tests.component.operator.api import Api, Object
@@ -27,11 +30,16 @@ SIDECAR = {"name": "proxy", "image": "mesh.example/proxy:1", "env": [{"name": "L
 @pytest.fixture
 def kubectl(plane: Plane, here: str) -> Callable[..., str]:
     """The real one, in the test's namespace, with the rights of an administrator."""
+    if not is_there():
+        pytest.skip("NO kubectl on PATH or built: NOT tested with it")
 
-    def run(*words: str, document: Object | None = None) -> str:
-        command = ["kubectl", "--kubeconfig", str(plane.admin), "--namespace", here, *words]
+    def run(*words: str, document: Object | None = None, **environment: str) -> str:
+        command = [*kubectl_command(), "--kubeconfig", str(plane.admin), "--namespace", here, *words]
         sent = None if document is None else json.dumps(document)
-        return subprocess.run(command, input=sent, capture_output=True, text=True, check=True, timeout=60).stdout
+        set_for = {**os.environ, **environment}
+        return subprocess.run(
+            command, input=sent, capture_output=True, text=True, check=True, timeout=60, env=set_for
+        ).stdout
 
     return run
 
@@ -127,11 +135,11 @@ def test_what_a_person_edits_or_scales_by_hand_is_put_back(
 def test_a_person_scales_and_edits_the_service_itself(
     api: Api, here: str, serving: Serving, kubectl: Callable[..., str], until: Until
 ) -> None:
-    serving()
+    serving(contextSize=512)
     kubectl("scale", "inferenceservice/chat", "--replicas=2")
     until(lambda: api.get("deployments", here, "chat")["spec"]["replicas"] == 2)
     kubectl("annotate", "inferenceservice/chat", f"{NOTE}=mine")
-    kubectl("patch", "inferenceservice/chat", "--type=merge", "-p", '{"spec": {"contextSize": 1024}}')
+    kubectl("edit", "inferenceservice/chat", KUBE_EDITOR="sed -i 's/contextSize: 512/contextSize: 1024/'")
     until(lambda: "1024" in engine(api, here)["args"])
     found = until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
     assert found["metadata"]["annotations"][NOTE] == "mine"

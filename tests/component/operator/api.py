@@ -71,7 +71,8 @@ class Api:
             with urllib.request.urlopen(request, context=self.context, timeout=20) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
-            raise Refused(error.code, json.loads(error.read() or b"{}")) from error
+            with error:  # it holds the connection, and lives as long as what is raised from it
+                raise Refused(error.code, json.loads(error.read() or b"{}")) from error
 
     def get(self, resource: str, namespace: str = "", name: str = "", subresource: str = "") -> Any:
         return self.ask("GET", path(resource, namespace, name, subresource))

@@ -73,7 +73,10 @@ class Operator:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
                 return str(response.read().decode())
-        except (urllib.error.URLError, OSError):
+        except urllib.error.HTTPError as error:
+            error.close()
+            return ""
+        except OSError:
             return ""
 
     def metric(self, name: str, **labels: str) -> float:

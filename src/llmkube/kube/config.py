@@ -6,6 +6,7 @@ with a token or a client certificate, the usual ones, is read here.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import ssl
@@ -57,22 +58,33 @@ class TokenFile:
 
 
 class PluginCredentials:
-    """An exec plugin or auth provider, run by kubernetes-asyncio; run again when the server says 401."""
+    """An exec plugin or auth provider, run by kubernetes-asyncio; run again, once for all, when the server says 401."""
 
     def __init__(self, kubeconfig: Path, context: str) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
-        self._headers: dict[str, str] | None = None
+        self._headers: dict[str, str] = {}
+        self._asking = asyncio.Lock()
 
     async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        if self._headers is None or refresh:
-            from kubernetes_asyncio import client, config
-
-            loaded = client.Configuration()
-            await config.load_kube_config(str(self._kubeconfig), self._context, client_configuration=loaded)
-            token = await loaded.get_api_key_with_prefix("BearerToken") or loaded.api_key.get("authorization", "")
-            self._headers = {"Authorization": token} if token else {}
+        known = self._headers
+        async with self._asking:
+            if not self._headers or (refresh and self._headers is known):
+                self._headers = {"Authorization": await self._token()}
         return self._headers
+
+    async def _token(self) -> str:
+        from kubernetes_asyncio import client, config
+
+        loaded, where = client.Configuration(), f"{self._kubeconfig} (context {self._context})"
+        try:
+            await config.load_kube_config(str(self._kubeconfig), self._context, client_configuration=loaded)
+        except (config.ConfigException, OSError, ValueError, KeyError) as error:
+            raise ConfigError(f"{where}: its credential plugin failed: {error}") from error
+        token = await loaded.get_api_key_with_prefix("BearerToken") or loaded.api_key.get("authorization", "")
+        if not token:
+            raise ConfigError(f"{where}: expected a token of its credential plugin, found none; use one that gives tokens")
+        return str(token)
 
 
 @dataclass(frozen=True)

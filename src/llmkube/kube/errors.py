@@ -7,7 +7,7 @@ KubeError
     ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
     ├── Conflict 409        │   └── AlreadyExists
     ├── Gone 410            ├── Invalid 422       ├── TooManyRequests 429
-    └── ServerError 5xx
+    │   └── VersionTooLarge └── ServerError 5xx
 """
 
 from __future__ import annotations
@@ -51,8 +51,7 @@ class Forbidden(ApiError):  # noqa: N818
     @property
     def is_terminating(self) -> bool:
         """Whether nothing more can be made in the namespace because it is going away."""
-        causes = self.details.get("causes") if isinstance(self.details, dict) else None
-        return any(isinstance(each, dict) and each.get("reason") == "NamespaceTerminating" for each in causes or ())
+        return _has_cause(self.details, "NamespaceTerminating")
 
 
 class NotFound(ApiError):  # noqa: N818
@@ -69,6 +68,13 @@ class AlreadyExists(Conflict):
 
 class Gone(ApiError):  # noqa: N818
     """410: the resourceVersion is too old."""
+
+
+class VersionTooLarge(Gone):
+    """504 with this cause: the server has not got as far as the resourceVersion that was asked for.
+
+    After a restore of etcd it never does, so that the version is worth no more than one that has expired.
+    """
 
 
 class Invalid(ApiError):  # noqa: N818
@@ -116,4 +122,11 @@ def of_status(code: int, reason: str, message: str, details: Any = None) -> ApiE
     kind = _BY_STATUS.get(code, ServerError if code >= 500 else ApiError)
     if reason == "AlreadyExists":
         kind = AlreadyExists
+    if _has_cause(details, "ResourceVersionTooLarge"):
+        kind = VersionTooLarge
     return kind(code, reason, message or f"HTTP {code}", details)
+
+
+def _has_cause(details: Any, cause: str) -> bool:
+    causes = details.get("causes") if isinstance(details, dict) else None
+    return any(isinstance(each, dict) and each.get("reason") == cause for each in causes or ())

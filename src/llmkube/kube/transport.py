@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 
 from llmkube import __version__
+from llmkube.kube.connection import connection
 from llmkube.kube.errors import (
     ApiError,
     FencedError,
@@ -40,12 +39,11 @@ JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ATTEMPTS = 4
+LONGEST_PAUSE = 30.0
+"""How long a Retry-After is waited for; a longer one is the caller's to wait for, and nobody asks before it."""
+CREDENTIALS_TIMEOUT = 30.0
 MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64
-KEEP_ALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
-UNACKNOWLEDGED = {"TCP_USER_TIMEOUT": 5000}
-"""Milliseconds: less than is left of a lease when its leader gives up (kube/lease.py, duration less deadline)."""
-CLOSE_IS_RESET = struct.pack("ii", 1, 0)
 _NETWORK = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -96,7 +94,7 @@ class Transport:
         self._slots = asyncio.Semaphore(IN_FLIGHT)
 
     async def __aenter__(self) -> Transport:
-        connector = aiohttp.TCPConnector(limit=0, socket_factory=_connection)
+        connector = aiohttp.TCPConnector(limit=0, socket_factory=connection)
         self._session = aiohttp.ClientSession(
             connector=connector,
             headers={"User-Agent": f"llmkube/{__version__}"},
@@ -141,7 +139,9 @@ class Transport:
             except (TooManyRequests, ServerError) as error:
                 if attempt == ATTEMPTS - 1 or error.status not in {429, 503} or error.retry_after is None:
                     raise
-                await asyncio.sleep(min(error.retry_after, 10.0))
+                if error.retry_after > LONGEST_PAUSE:
+                    raise
+                await asyncio.sleep(error.retry_after)
             except TransportError:
                 if attempt == ATTEMPTS - 1 or method == "POST":
                     raise
@@ -149,7 +149,7 @@ class Transport:
         raise TransportError(f"{method} {path}: no answer after {ATTEMPTS} attempts")
 
     async def _once(self, asked: _Request, *, refresh: bool) -> bytes:
-        headers = asked.headers | await self.config.credentials.headers(refresh=refresh)
+        headers = asked.headers | await self._credentials(refresh=refresh)
         async with self._slots:
             with self.trace(asked.method, asked.path):
                 return await self._send(asked, headers, timeout=self._allowed(asked))
@@ -217,7 +217,7 @@ class Transport:
             raise _error(response, await response.content.read(1 << 20))
 
     async def _begin(self, asked: _Stream, *, refresh: bool) -> aiohttp.ClientResponse:
-        headers = {**asked.headers, **await self.config.credentials.headers(refresh=refresh)}
+        headers = {**asked.headers, **await self._credentials(refresh=refresh)}
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=asked.idle_timeout)
         url, code, started = self.config.server + asked.path, "<error>", asyncio.get_running_loop().time()
         try:
@@ -234,6 +234,14 @@ class Transport:
             return response
         finally:
             self._count(asked.method, code, asyncio.get_running_loop().time() - started)
+
+    async def _credentials(self, *, refresh: bool) -> dict[str, str]:
+        """A plugin that hangs must not hold up a watch for ever, nor a reconcile beyond its time."""
+        try:
+            async with asyncio.timeout(CREDENTIALS_TIMEOUT):
+                return await self.config.credentials.headers(refresh=refresh)
+        except TimeoutError as error:
+            raise TransportError(f"{self.config.origin}: no credentials within {CREDENTIALS_TIMEOUT:.0f} s") from error
 
     def _tls(self) -> ssl.SSLContext | bool:
         return self.config.tls.context() if self.config.tls is not None else True
@@ -252,21 +260,6 @@ class Transport:
             self.observer.request(method=method, code=code, seconds=seconds)
 
 
-def _connection(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A peer that is gone without a word is noticed within a minute, not at the end of a watch.
-
-    What was not delivered when a request is given up, or its process ends, is thrown away: a kernel would go on trying
-    for minutes, and the write would arrive when another process leads.
-    """
-    made = socket.socket(family=address[0], type=address[1], proto=address[2])
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, CLOSE_IS_RESET)
-    for name, value in (KEEP_ALIVE | UNACKNOWLEDGED).items():
-        if hasattr(socket, name):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
-
-
 def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
     error = from_response(response.status, content)
     after = response.headers.get("Retry-After", "")
@@ -276,12 +269,14 @@ def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """Split what comes into lines; a line may be as large as the largest object."""
-    pending = bytearray()
+    pending, searched = bytearray(), 0
     async for chunk in response.content.iter_any():
         pending += chunk
-        while (end := pending.find(b"\n")) >= 0:
+        while (end := pending.find(b"\n", searched)) >= 0:
             yield bytes(pending[:end])
             del pending[: end + 1]
+            searched = 0
+        searched = len(pending)
         if len(pending) > MAX_LINE:
             raise TransportError(f"a line of more than {MAX_LINE} bytes came: this is not a Kubernetes API")
     if pending:

@@ -35,6 +35,8 @@ T_contra = TypeVar("T_contra", contravariant=True)
 
 SHORTEST_WATCH, LONGEST_WATCH = 300, 600
 IDLE_MARGIN = 5.0
+LONGEST_PAUSE = 300.0
+"""How long a server may ask to be left alone (Retry-After)."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LOST_INITIALS_BEFORE_LIST = 2
 WATCH = {"watch": "1", "allowWatchBookmarks": "true"}
@@ -62,6 +64,7 @@ class _Status(Struct, frozen=True):
     code: int = 0
     reason: str = ""
     message: str = ""
+    details: Any = None
 
 
 class Watcher(Generic[T]):
@@ -106,35 +109,33 @@ class Watcher(Generic[T]):
             self.last_error = ""
 
     async def _begin_by_watch(self) -> None:
-        self._initial = {}
+        """Initial events that end without their bookmark are worth nothing; when that repeats, pages are asked for.
+
+        A server that is not there, too busy, or behind (410, 504) says nothing against watch-lists.
+        """
         try:
-            await self._follow({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
-        except (Gone, TooManyRequests):
-            raise
+            await self._follow({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}, initial={})
         except ApiError as error:
+            if self._version or isinstance(error, Gone | TooManyRequests):
+                self._initial = None
+                raise
             log.info("the API server refused a watch-list; listing by pages", path=self._path, error=str(error))
             self._watch_list = False
         finally:
             if self._initial is not None:
-                self._version = ""
+                self._initial = None
                 self._lost_initials += 1
                 self._watch_list = self._watch_list and self._lost_initials < LOST_INITIALS_BEFORE_LIST
-            self._initial = None
 
-    async def _follow(self, params: Mapping[str, str]) -> None:
+    async def _follow(self, params: Mapping[str, str], *, initial: dict[str, T] | None = None) -> None:
         """One watch request, to its end."""
         seconds = random.randint(SHORTEST_WATCH, LONGEST_WATCH)  # noqa: S311 - jitter
-        params = {
-            **self._selector,
-            **params,
-            "watch": "1",
-            "allowWatchBookmarks": "true",
-            "timeoutSeconds": str(seconds),
-        }
+        params = {**self._selector, **params, **WATCH, "timeoutSeconds": str(seconds)}
         started, seen = _now(), 0
         async with self._client.transport.stream(
             self._path, params=params, idle_timeout=seconds + IDLE_MARGIN
         ) as lines:
+            self._initial = initial
             async for line in lines:
                 seen += 1
                 self._take(line)
@@ -148,49 +149,49 @@ class Watcher(Generic[T]):
         line = _decode(content, _Line)
         match line.type:
             case "ADDED" | "MODIFIED":
-                self._changed(_decode(line.object, self._kind.type), is_new=line.type == "ADDED")
+                self._changed(_decode(line.object, self._kind.type))
             case "DELETED":
                 self._deleted(_decode(line.object, self._kind.type))
             case "BOOKMARK":
                 self._bookmark(_decode(line.object, _Bookmark).metadata)
             case "ERROR":
                 status = _decode(line.object, _Status)
-                raise of_status(status.code, status.reason, status.message)
+                raise of_status(status.code, status.reason, status.message, status.details)
             case other:
                 raise TransportError(f"watch of {self._path}: expected a watch event, found type {other[:40]!r}")
         self.last_error = ""
 
-    def _changed(self, obj: T, *, is_new: bool) -> None:
-        """Initial events come in no order of versions, so that only what follows them moves the version."""
+    def _changed(self, obj: T) -> None:
         if self._initial is None:
             self._version = obj.metadata.resource_version
             self._sink.changed(obj)
-            return
-        self._initial[_name(obj)] = obj
-        if not is_new:
-            self._version = obj.metadata.resource_version
+        else:
+            self._initial[_name(obj)] = obj
 
     def _deleted(self, obj: T) -> None:
-        self._version = obj.metadata.resource_version
         if self._initial is None:
+            self._version = obj.metadata.resource_version
             self._sink.deleted(obj)
         else:
             self._initial.pop(_name(obj), None)
 
     def _bookmark(self, metadata: objects.ObjectMeta) -> None:
-        self._version = metadata.resource_version
-        if self._initial is not None and metadata.annotations.get(INITIAL_EVENTS_END) == "true":
+        """Initial events come in no order of versions: none counts before the bookmark that ends them."""
+        if self._initial is None:
+            self._version = metadata.resource_version
+            self._sink.progressed(self._version)
+        elif metadata.annotations.get(INITIAL_EVENTS_END) == "true":
+            self._version = metadata.resource_version
             self._whole, self._initial = list(self._initial.values()), None
             self._lost_initials = 0
-        elif self._initial is None:
-            self._sink.progressed(self._version)
 
     async def _failed(self, error: KubeError) -> None:
         """Wait after a failure; a connection that was merely lost is not worth a line in the log each time."""
         if self.last_error != str(error):
             log.warning("watch failed; trying again", path=self._path, error=str(error))
         self.last_error = str(error)
-        await asyncio.sleep(self._backoff.next())
+        told = (error.retry_after or 0.0) if isinstance(error, ApiError) else 0.0
+        await asyncio.sleep(max(self._backoff.next(), min(told, LONGEST_PAUSE)))
 
 
 def _now() -> float:

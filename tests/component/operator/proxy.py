@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.component.operator.journal import Journal, Write
 
+Way = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 PIECE = 1 << 16
 HEAD_ENDS = b"\r\n\r\n"
 
@@ -80,18 +82,27 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         born = self._cuts
-        await self._open.wait()
-        host, port = self._server.hostname, self._server.port
-        far_reader, far_writer = await asyncio.open_connection(host, port, ssl=self._theirs)
-        line = _Line(self, born)
+        async with _closing(writer):
+            await self._open.wait()
+            host, port = self._server.hostname, self._server.port
+            far_reader, far_writer = await asyncio.open_connection(host, port, ssl=self._theirs)
+            async with _closing(far_writer):
+                await _Line(self, born).carry((reader, writer), (far_reader, far_writer))
+
+
+@asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """Its socket is closed at the end of the block, also when the other side says no good-bye, as TLS wants it to."""
+    try:
+        yield
+    finally:
+        writer.close()
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(line.ask(reader, far_writer))
-                group.create_task(line.answer(far_reader, writer))
-        finally:
-            line.close()
-            for each in (writer, far_writer):
-                each.close()
+            async with asyncio.timeout(1):
+                await writer.wait_closed()
+        except OSError:  # a timeout is one
+            writer.transport.abort()
+            await asyncio.sleep(0.01)  # what is aborted is closed by a later turn of the loop
 
 
 class _Line:
@@ -101,6 +112,14 @@ class _Line:
         self._proxy = proxy
         self._born = born
         self._asked: deque[Write | None] = deque()
+
+    async def carry(self, near: Way, far: Way) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.ask(near[0], far[1]))
+                group.create_task(self.answer(far[0], near[1]))
+        finally:
+            self.close()
 
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):

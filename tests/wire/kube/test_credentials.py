@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,8 +13,8 @@ import yaml
 from aiohttp import web
 from tests.wire.kube.conftest import Script, end_of_initial, lines
 
-from llmkube.kube.config import ClusterConfig, from_kubeconfig
-from llmkube.kube.errors import TransportError, Unauthorized
+from llmkube.kube.config import ClusterConfig, TokenFile, from_kubeconfig
+from llmkube.kube.errors import KubeError, TransportError, Unauthorized
 from llmkube.kube.transport import Transport
 from llmkube.kube.trust import TrustError
 from llmkube.local.apiserver.tls import certificates
@@ -89,6 +90,77 @@ async def test_who_is_refused_also_with_new_credentials_is_told_so(address: str)
     assert credentials.refreshed == 2
 
 
+@pytest.fixture
+def plugin(tmp_path: Path, address: str) -> Path:
+    """A kubeconfig whose exec plugin gives what stands in the file `token`, and notes that it ran in `runs`."""
+    said = '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": %s}'
+    script = f"echo >> {tmp_path}/runs; printf '{said}' \"$(cat {tmp_path}/token)\""
+    user = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script]}
+    path = kubeconfig(tmp_path, address.rpartition(":")[2], scheme="http", exec=user)
+    (tmp_path / "token").write_text('{"token": "old"}')
+    return path
+
+
+def runs(folder: Path) -> int:
+    return len((folder / "runs").read_text().splitlines())
+
+
+async def test_a_plugin_is_run_again_once_for_all_who_were_refused(
+    script: Script, plugin: Path, tmp_path: Path, say: Any
+) -> None:
+    script.answers = [say.whole({"kind": "Pod"})]
+    async with Transport(from_kubeconfig(plugin)) as transport:
+        with pytest.raises(Unauthorized):
+            await transport.request("GET", "/api/v1/pods")
+        assert runs(tmp_path) == 2, "once, and once more after the refusal"
+        (tmp_path / "token").write_text('{"token": "new"}')
+        await asyncio.gather(*(transport.request("GET", "/api/v1/pods") for _ in range(5)))
+        await transport.request("GET", "/api/v1/pods")
+    assert runs(tmp_path) == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [("nothing", "its credential plugin failed: exec"), ('{"x": 1}', "expected a token of its credential plugin")],
+)
+async def test_a_plugin_that_fails_is_one_line_with_the_kubeconfig_and_no_end_of_a_watch(
+    plugin: Path, tmp_path: Path, said: str, why: str
+) -> None:
+    (tmp_path / "token").write_text(said)
+    async with Transport(from_kubeconfig(plugin)) as transport:
+        with pytest.raises(KubeError, match=rf"kubeconfig \(context c\): {why}"):
+            async with transport.stream("/api/v1/pods", idle_timeout=5):
+                pass
+
+
+async def test_a_plugin_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Expiring):
+        async def headers(self, *, refresh: bool = False) -> dict[str, str]:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    monkeypatch.setattr("llmkube.kube.transport.CREDENTIALS_TIMEOUT", 0.01)
+    async with Transport(ClusterConfig("http://127.0.0.1:1", "default", Hanging(), origin="here")) as transport:
+        with pytest.raises(TransportError, match="here: no credentials within"):
+            async with transport.stream("/api/v1/pods", idle_timeout=5):
+                pass
+
+
+async def test_a_projected_token_is_read_again_for_every_request(
+    script: Script, address: str, tmp_path: Path, say: Any
+) -> None:
+    script.answers = [say.whole({"kind": "Pod"})]
+    file = tmp_path / "token"
+    file.write_text("old\n")
+    async with Transport(ClusterConfig(address, "default", TokenFile(file))) as transport:
+        with pytest.raises(Unauthorized):
+            await transport.request("GET", "/api/v1/pods")
+        file.write_text("new\n")
+        await transport.request("GET", "/api/v1/pods")
+        file.unlink()
+        with pytest.raises(KubeError, match="mount a service account token"):
+            await transport.request("GET", "/api/v1/pods")
+
+
 class TlsServer:
     """An API server whose authority can be made anew."""
 
@@ -111,12 +183,13 @@ class TlsServer:
         return web.json_response({"kind": "Pod"})
 
 
-def kubeconfig(folder: Path, port: str) -> Path:
-    cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": "ca.crt"}
+def kubeconfig(folder: Path, port: str, *, scheme: str = "https", **user: Any) -> Path:
+    cluster = {"server": f"{scheme}://127.0.0.1:{port}", "certificate-authority": "ca.crt"}
     content = {
         "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "c"}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": cluster}],
+        "users": [{"name": "u", "user": user}],
     }
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(content))

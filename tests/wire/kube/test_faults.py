@@ -72,7 +72,7 @@ async def went_on(script: Script, client: Client, say: Any, fault: Answer) -> No
 
 
 async def test_a_watch_that_is_refused_for_load_goes_on_without_a_list(client: Client, script: Any, say: Any) -> None:
-    await went_on(script, client, say, say.whole(TOO_MANY, 429, **{"Retry-After": "1"}))
+    await went_on(script, client, say, say.whole(TOO_MANY, 429, **{"Retry-After": "0"}))
 
 
 async def test_a_server_that_fails_for_a_moment_is_not_listed_again(client: Client, script: Any, say: Any) -> None:
@@ -115,6 +115,19 @@ async def test_a_compressed_list_is_read(client: Client, script: Any, say: Any) 
     script.answers = [say.whole(BROKEN, 501), zipped(json.dumps(listed).encode()), say.lines(hold=True)]
     async with running(client) as (_, heard):
         await heard.until("added a initially")
+
+
+async def test_a_version_that_is_refused_before_the_stream_is_listed_anew(client: Client, script: Any, say: Any) -> None:
+    expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
+    script.answers = [
+        say.lines(say.event("ADDED", say.pod("a", 4)), say.end_of_initial(5)),
+        say.whole(expired, 410),
+        say.lines(say.event("ADDED", say.pod("b", 8)), say.end_of_initial(9), hold=True),
+    ]
+    async with running(client) as (_, heard):
+        await until(lambda: len(heard.said) == 3)
+        assert heard.said == ["added a initially", "deleted a", "added b"]
+        assert "resourceVersion" not in script.asked[2]
 
 
 async def test_an_event_that_comes_twice_is_told_once(client: Client, script: Any, say: Any) -> None:

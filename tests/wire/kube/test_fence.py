@@ -13,9 +13,10 @@ from tests.wire.kube.conftest import Script
 
 from llmkube.kube.client import Client
 from llmkube.kube.config import ClusterConfig, StaticToken
+from llmkube.kube.connection import UNACKNOWLEDGED
 from llmkube.kube.errors import FencedError, TransportError
 from llmkube.kube.kinds import POD, Key
-from llmkube.kube.transport import IN_FLIGHT, UNACKNOWLEDGED, Transport
+from llmkube.kube.transport import IN_FLIGHT, Transport
 
 LARGE = b'"' + b"x" * 900_000 + b'"'
 

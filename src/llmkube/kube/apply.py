@@ -133,7 +133,7 @@ class Applier:
         written = self._written.get(owner)
         if not written:
             return Lag.NONE
-        seen = {informer.name: informer.version for informer in informers}
+        seen = {informer.name: informer.version_in(owner.namespace) for informer in informers}
         for resource in [each for each, (wrote, _) in written.items() if seen.get(each, wrote) >= wrote]:
             del written[resource]
         if not written:
@@ -161,7 +161,9 @@ class Applier:
 
     def _remember(self, owner: Key, kind: Kind[Any], written: objects.Object) -> None:
         self.writes += 1
-        self._written.setdefault(owner, {})[kind.resource] = (version(written), self._clock.monotonic())
+        known = self._written.setdefault(owner, {})
+        before, _ = known.get(kind.resource, (0, 0.0))  # an apply that changed nothing answers with an old version
+        known[kind.resource] = (max(before, version(written)), self._clock.monotonic())
         if owner == key_of(written):
             self._latest[owner] = (kind.resource, written.metadata.resource_version)
 

@@ -79,6 +79,10 @@ class Informer(Generic[T]):
         """The resourceVersion up to which everything is known, in every namespace."""
         return min(part.version for part in self._parts)
 
+    def version_in(self, namespace: str) -> int:
+        """The same for one namespace: where nothing happens, a watch hears of its progress only once a minute."""
+        return next((part.version for part in self._parts if part.namespace == namespace), self.version)
+
     def add_handler(self, handler: Handler[T]) -> None:
         """Tell a handler of everything from now on, and of what is there already as initial."""
         self._handlers.append(handler)
@@ -123,14 +127,14 @@ class _Part(Generic[T]):
 
     def __init__(self, informer: Informer[T], client: Client, *, namespace: str | None, label_selector: str) -> None:
         self._informer = informer
-        self._namespace = namespace
+        self.namespace = namespace
         self.watcher = Watcher(client, informer.kind, self, namespace=namespace, label_selector=label_selector)
         self.version = 0
         self.events = 0
         self.lists = 0
 
     async def replaced(self, listed: Sequence[T], version: str) -> None:
-        for number, step in enumerate(self._informer.store.replacing(listed, namespace=self._namespace)):
+        for number, step in enumerate(self._informer.store.replacing(listed, namespace=self.namespace)):
             if number:
                 await asyncio.sleep(0)
             self._informer.tell(step())

@@ -1,16 +1,21 @@
 """The objects that are kept in memory, as frozen msgspec Structs: only fields that somebody reads, decoded once.
 
-What we apply keeps its `spec` as raw JSON, so that a diff sees every field of it; nothing here can be changed in place.
+What we apply keeps its `spec` as raw JSON, so that a diff sees every field of it; nothing here can be changed in place
+(a map is a Mapping to whoever is type-checked).
 Nothing here can be in a cycle either (`gc=False`): going through thousands of them again and again, the garbage
 collector would find none, and nothing else could run meanwhile.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 - msgspec reads annotations
+from typing import cast
+
 import msgspec
 from msgspec import Raw, Struct
 
 EMPTY = Raw(b"{}")
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
@@ -25,19 +30,24 @@ class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
-    """metadata, without managedFields."""
+    """metadata, without managedFields and without kubectl's copy of the whole object."""
 
     name: str = ""
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
     generation: int = 0
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: Mapping[str, str] = {}
+    annotations: Mapping[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
     finalizers: tuple[str, ...] = ()
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
+
+    def __post_init__(self) -> None:
+        """Before anybody else has seen it."""
+        if LAST_APPLIED in self.annotations:
+            cast("dict[str, str]", self.annotations).pop(LAST_APPLIED)
 
 
 class Object(Struct, frozen=True, gc=False, rename="camel"):
@@ -112,7 +122,7 @@ class PersistentVolumeClaim(Object, frozen=True, rename="camel"):
 class Data(Object, frozen=True, rename="camel"):
     """A Secret or a ConfigMap."""
 
-    data: dict[str, str] = {}
+    data: Mapping[str, str] = {}
 
 
 class ContainerStateWaiting(Struct, frozen=True, gc=False, rename="camel"):

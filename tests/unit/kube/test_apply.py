@@ -69,6 +69,10 @@ class Seen:
     name = DEPLOYMENT.resource
     version = 10
 
+    def version_in(self, namespace: str) -> int:
+        assert namespace == WHO.namespace
+        return self.version
+
 
 async def test_an_owner_waits_until_its_own_write_came_back() -> None:
     applier, seen = Applier(Server(), "test", Time()), Seen()  # type: ignore[arg-type]
@@ -90,6 +94,15 @@ async def test_an_informer_that_is_cut_off_does_not_stop_work_and_what_was_decid
     seen.version = 11
     assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert applier.waits_given_up == 2
+
+
+async def test_an_answer_with_an_older_version_does_not_hide_what_was_written_before_it() -> None:
+    server, seen = Server(), Seen()
+    applier = Applier(server, "test", Time())  # type: ignore[arg-type]
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    server.version = 4
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    assert applier.lag(WHO, [seen]) is Lag.WAIT  # type: ignore[list-item]
 
 
 async def test_a_fresh_write_is_waited_for_also_while_another_kind_is_cut_off() -> None:

@@ -223,6 +223,21 @@ def _replace(path: Path, content: bytes, *, age: int) -> None:
     os.utime(path, (now, now))
 
 
+def test_a_client_certificate_that_was_made_anew_is_shown_as_soon_as_both_its_files_are(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    pair = {"client-certificate": "server.crt", "client-key": "server.key"}
+    trust = from_kubeconfig(kubeconfig(tmp_path, "1", **pair)).tls
+    assert trust is not None
+    before = trust.context()
+    certificates(tmp_path / "new")
+    _replace(tmp_path / "server.crt", (tmp_path / "new" / "server.crt").read_bytes(), age=1)
+    assert trust.context() is before, "its key is not there yet"
+    _replace(tmp_path / "server.key", (tmp_path / "new" / "server.key").read_bytes(), age=0)
+    after = trust.context()
+    assert after is not before
+    assert trust.context() is after
+
+
 def test_certificates_that_cannot_be_read_are_one_line_with_the_kubeconfig(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, "1")
     with pytest.raises(TrustError, match="kubeconfig: its certificates cannot be read"):

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from llmkube import __version__
+from llmkube.kube.apply import Applier
 from llmkube.kube.client import Client
 from llmkube.kube.config import ClusterConfig, StaticToken
 from llmkube.kube.errors import AlreadyExists, NotFound, ServerError, TransportError
-from llmkube.kube.kinds import POD, Key
+from llmkube.kube.kinds import MODEL, POD, SERVICE, Key
+from llmkube.kube.objects import CustomResource, ObjectMeta
 from llmkube.kube.transport import Transport
+from llmkube.runtime.clock import SystemClock
 
 BUSY = {"kind": "Status", "code": 429, "reason": "TooManyRequests", "message": "busy"}
 MISSING = {"kind": "Status", "code": 404, "reason": "NotFound", "message": 'pods "a" not found'}
@@ -54,3 +61,70 @@ async def test_a_server_that_is_not_there_is_one_line_with_its_address() -> None
     async with Transport(ClusterConfig("http://127.0.0.1:1", "default", StaticToken())) as transport:
         with pytest.raises(TransportError, match=r"http://127.0.0.1:1 did not answer GET /version: .*"):
             await transport.request("GET", "/version")
+
+
+async def test_every_request_and_every_watch_says_who_asks_and_shows_its_token(
+    client: Client, script: Any, say: Any
+) -> None:
+    said: list[tuple[str | None, str | None]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        said.append((request.headers.get("User-Agent"), request.headers.get("Authorization")))
+        return await say.whole(say.pod("a", 1))(request)
+
+    script.answers = [answer]
+    await client.get(POD, Key("default", "a"))
+    async with client.transport.stream("/api/v1/pods", idle_timeout=5) as lines:
+        assert [each async for each in lines]
+    assert said == [(f"llmkube/{__version__}", "Bearer secret")] * 2
+
+
+async def test_an_answer_that_never_comes_is_given_up(client: Client, script: Any) -> None:
+    async def silent(_: web.Request) -> web.Response:
+        return await asyncio.Event().wait()  # type: ignore[return-value]
+
+    script.answers = [silent]
+    with pytest.raises(TransportError, match="did not answer POST /api/v1/pods"):
+        await client.transport.request("POST", "/api/v1/pods", timeout=0.05)
+    with pytest.raises(TransportError, match="did not answer GET /api/v1/pods"):
+        async with client.transport.stream("/api/v1/pods", idle_timeout=0.05):
+            pass
+
+
+@dataclass
+class Written:
+    """What a write was."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    content_type: str
+    body: Any
+
+
+async def test_an_apply_is_the_whole_intent_of_one_manager_and_a_status_goes_to_its_own_resource(
+    client: Client, script: Any, say: Any
+) -> None:
+    seen: list[Written] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(
+            Written(request.method, request.path, dict(request.query), request.content_type, await request.json())
+        )
+        return await say.whole(say.pod("a", 7))(request)
+
+    script.answers = [answer]
+    applier = Applier(client, "llmkube-model", SystemClock())
+    live = CustomResource(metadata=ObjectMeta(name="m", namespace="team", uid="u"))
+    await applier.apply(SERVICE, {"metadata": {"namespace": "team", "name": "m"}, "spec": {"ports": []}}, None)
+    await applier.apply_status(MODEL, Key("team", "m"), {"phase": "Ready"}, live)
+    applied, told = seen
+    who = {"fieldManager": "llmkube-model", "force": "true"}
+    for each in seen:
+        assert (each.method, each.content_type, each.query) == ("PATCH", "application/apply-patch+yaml", who)
+    assert applied.path == "/api/v1/namespaces/team/services/m"
+    assert (applied.body["apiVersion"], applied.body["kind"], applied.body["spec"]) == ("v1", "Service", {"ports": []})
+    assert set(applied.body) == {"apiVersion", "kind", "metadata", "spec"}
+    assert told.path == "/apis/inference.llmkube.dev/v1alpha1/namespaces/team/models/m/status"
+    assert told.body["metadata"] == {"namespace": "team", "name": "m", "uid": "u"}
+    assert set(told.body) == {"apiVersion", "kind", "metadata", "status"}

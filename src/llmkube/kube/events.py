@@ -1,4 +1,4 @@
-"""Tells people what happened to an object, as events.k8s.io/v1 Events: repeated ones counted, floods cut off.
+"""Tells people what happened to an object, as events.k8s.io/v1 Events: repeats counted, similar ones combined, floods cut off.
 
 Recording never waits and never fails what it tells about: a full queue drops, a refused write is logged.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import structlog
@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 
 QUEUE = 1000
 BURST, REFILL = 25, 300.0
+SIMILAR, SIMILAR_WITHIN = 10, 600.0
 REMEMBERED = 4096
 NOTE_LIMIT = 1024
 
@@ -68,6 +69,27 @@ class Budget:
         return True
 
 
+@dataclass
+class Similar:
+    """Events that differ in nothing but their notes: after ten within ten minutes of each other, the rest are one."""
+
+    last: float
+    notes: set[str] = field(default_factory=set)
+    combined: str = ""
+
+    def note_of(self, note: str, now: float) -> str:
+        """Return the note to tell: its own, or that of the event into which the rest are combined."""
+        if now - self.last > SIMILAR_WITHIN:
+            self.notes, self.combined = set(), ""
+        self.last = now
+        if len(self.notes) < SIMILAR:
+            self.notes.add(note)
+        if note in self.notes:
+            return note
+        self.combined = self.combined or f"(combined from similar events): {note}"[:NOTE_LIMIT]
+        return self.combined
+
+
 class EventRecorder:
     """Events of one controller; `run` sends them."""
 
@@ -78,12 +100,15 @@ class EventRecorder:
         self._clock = clock
         self._queue: asyncio.Queue[tuple[str, Manifest, int]] = asyncio.Queue(QUEUE)
         self._counts: OrderedDict[Series, tuple[str, int]] = OrderedDict()
+        self._similar: OrderedDict[tuple[str, EventType, str, str], Similar] = OrderedDict()
         self._budgets: OrderedDict[str, Budget] = OrderedDict()
         self.dropped = 0
 
     def event(self, regarding: objects.Object, *, type: EventType, reason: str, note: str, action: str) -> None:  # noqa: A002 - the field's name
         """Note that something happened to an object; the same thing again only counts up."""
-        series = Series(regarding.metadata.uid, type, reason, action, note[:NOTE_LIMIT])
+        about = (regarding.metadata.uid, type, reason, action)
+        similar = _recent(self._similar, about, Similar(self._clock.monotonic()))
+        series = Series(*about, similar.note_of(note[:NOTE_LIMIT], self._clock.monotonic()))
         budget = _recent(self._budgets, series.uid, Budget(BURST, self._clock.monotonic()))
         name, count = _recent(self._counts, series, (self._name(regarding, series), 0))
         self._counts[series] = (name, count + 1)

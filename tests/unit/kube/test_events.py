@@ -58,11 +58,11 @@ def recorder(server: Server, clock: Clock) -> EventRecorder:
     return EventRecorder(server, controller="llmkube", instance="one", clock=clock)  # type: ignore[arg-type]
 
 
-def tell(recorder: EventRecorder, note: str = "Services can serve it", uid: str = "u") -> None:
+def tell(recorder: EventRecorder, note: str = "Services can serve it", uid: str = "u", reason: str = "Ready") -> None:
     model = CustomResource(
         metadata=ObjectMeta(name="chat", namespace="team", uid=uid), kind="Model", api_version="g/v1"
     )
-    recorder.event(model, type="Normal", reason="Ready", note=note, action="Fetch")
+    recorder.event(model, type="Normal", reason=reason, note=note, action="Fetch")
 
 
 async def sent(recorder: EventRecorder) -> None:
@@ -107,7 +107,7 @@ async def test_after_a_burst_an_object_has_one_event_in_five_minutes_and_others_
     recorder: EventRecorder, server: Server, clock: Clock
 ) -> None:
     for number in range(BURST + 10):
-        tell(recorder, f"{number}")
+        tell(recorder, reason=f"{number}")
     tell(recorder, "of another", uid="v")
     clock.seconds = REFILL
     tell(recorder, "later")
@@ -115,6 +115,22 @@ async def test_after_a_burst_an_object_has_one_event_in_five_minutes_and_others_
     await sent(recorder)
     assert len(server.created) == BURST + 2
     assert recorder.dropped == 11
+
+
+async def test_after_ten_that_differ_only_in_their_notes_the_rest_are_one_until_ten_minutes_are_quiet(
+    recorder: EventRecorder, server: Server, clock: Clock
+) -> None:
+    for number in range(13):
+        clock.seconds += 300
+        tell(recorder, f"{number}")
+    tell(recorder, "3")
+    tell(recorder, "13", reason="Another")
+    clock.seconds += 601
+    tell(recorder, "14")
+    await sent(recorder)
+    own, combined = [f"{number}" for number in range(10)], "(combined from similar events): 10"
+    assert [each["note"] for each in server.created] == [*own, combined, "13", "14"]
+    assert [each["series"]["count"] for each in server.patched] == [2, 3, 2]
 
 
 async def test_an_event_that_has_expired_is_told_anew(recorder: EventRecorder, server: Server) -> None:
@@ -146,7 +162,7 @@ def test_a_full_queue_drops_and_nobody_waits(recorder: EventRecorder) -> None:
 def test_what_is_remembered_of_objects_has_a_bound(recorder: EventRecorder) -> None:
     for number in range(module.REMEMBERED + 100):
         tell(recorder, uid=f"{number}")
-    assert len(recorder._budgets) == len(recorder._counts) == module.REMEMBERED
+    assert len(recorder._budgets) == len(recorder._counts) == len(recorder._similar) == module.REMEMBERED
 
 
 async def test_a_note_has_the_length_that_the_api_allows(recorder: EventRecorder, server: Server) -> None:

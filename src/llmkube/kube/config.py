@@ -83,7 +83,7 @@ class PluginCredentials:
             raise ConfigError(f"{where}: its credential plugin failed: {error}") from error
         token = await loaded.get_api_key_with_prefix("BearerToken") or loaded.api_key.get("authorization", "")
         if not token:
-            raise ConfigError(f"{where}: expected a token of its credential plugin, found none; use one that gives tokens")
+            raise ConfigError(f"{where}: its credential plugin gave no token; use one that does")
         return str(token)
 
 

@@ -1,4 +1,4 @@
-"""Tells people what happened to an object, as events.k8s.io/v1 Events: repeats counted, similar ones combined, floods cut off.
+"""Tells people what happened to an object, as events.k8s.io/v1 Events: repeats are counted, floods are cut off.
 
 Recording never waits and never fails what it tells about: a full queue drops, a refused write is logged.
 """

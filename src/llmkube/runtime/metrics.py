@@ -52,8 +52,10 @@ class Metrics:
         self.queues.add(name, queue)
         for result in RESULTS:
             self.reconciles.labels(name, result)
-        for family in (self.errors, self.terminal_errors, self.panics, self.timeouts):
+        for family in (self.errors, self.terminal_errors, self.panics, self.timeouts, self.times, self.active):
             family.labels(name)
+        for of_queue in (self.adds, self.retries, self.waits, self.works):
+            of_queue.labels(name, name)
         return ControllerMetrics(name, self, QueueMetrics(name, self))
 
     def _make_queue_families(self) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import socket
+import uuid
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from llmkube.cli import operator as command
-from llmkube.kube.lease import LeaseLostError
-
-if TYPE_CHECKING:
-    from llmkube.desired.settings import OperatorSettings
+from llmkube.desired.settings import OperatorSettings
+from llmkube.kube import config
+from llmkube.kube.client import Client
+from llmkube.kube.config import ClusterConfig, StaticToken
+from llmkube.kube.lease import LeaseLostError, Timing
 
 
 @pytest.fixture
@@ -100,5 +104,41 @@ def test_a_lost_lease_is_one_line_and_a_bug_beside_it_keeps_its_traceback(monkey
     assert isinstance(invoke().exception, ExceptionGroup)
 
 
-def test_two_processes_of_one_host_have_two_identities() -> None:
-    assert command.identity() != command.identity()
+def test_two_processes_of_one_host_have_two_identities_that_name_the_host() -> None:
+    found = {command.identity() for _ in range(2)}
+    assert len(found) == 2
+    for each in found:
+        host, _, unique = each.rpartition("_")
+        assert host == socket.gethostname()
+        assert uuid.UUID(unique)
+
+
+class Ended:
+    """A manager that has done its work."""
+
+    async def run(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+def test_the_lease_has_a_way_of_its_own_to_the_api_server_and_bounds_every_write_on_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[Client, Client, Any]] = []
+    build = command.build
+
+    def built(client: Client, leasing: Client, *given: Any, **parts: Any) -> Any:
+        seen.append((client, leasing, build(client, leasing, *given, **parts)._elector))
+        return Ended()
+
+    async def load(*_: object) -> ClusterConfig:
+        return ClusterConfig("http://127.0.0.1:1", "team", StaticToken())
+
+    monkeypatch.setattr(config, "load", load)
+    monkeypatch.setattr(command, "build", built)
+    nowhere = {"kubeconfig": None, "context": None, "health_host": None, "health_port": None}
+    options = command.Options(**nowhere, leader_elect=True, leader_election_namespace=None)
+    asyncio.run(command.run(options, OperatorSettings()))
+    ((client, leasing, elector),) = seen
+    assert client.transport._session is not leasing.transport._session
+    assert (elector._client, elector._timing) == (leasing, Timing(duration=15, renew_deadline=10, retry=2))
+    assert (client.transport.fence, leasing.transport.fence) == (elector.seconds_left, None)

@@ -121,7 +121,7 @@ async def test_a_plugin_is_run_again_once_for_all_who_were_refused(
 
 @pytest.mark.parametrize(
     ("said", "why"),
-    [("nothing", "its credential plugin failed: exec"), ('{"x": 1}', "expected a token of its credential plugin")],
+    [("nothing", "its credential plugin failed: exec"), ('{"x": 1}', "its credential plugin gave no token")],
 )
 async def test_a_plugin_that_fails_is_one_line_with_the_kubeconfig_and_no_end_of_a_watch(
     plugin: Path, tmp_path: Path, said: str, why: str

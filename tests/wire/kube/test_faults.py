@@ -117,7 +117,9 @@ async def test_a_compressed_list_is_read(client: Client, script: Any, say: Any) 
         await heard.until("added a initially")
 
 
-async def test_a_version_that_is_refused_before_the_stream_is_listed_anew(client: Client, script: Any, say: Any) -> None:
+async def test_a_version_that_is_refused_before_the_stream_is_listed_anew(
+    client: Client, script: Any, say: Any
+) -> None:
     expired = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"}
     script.answers = [
         say.lines(say.event("ADDED", say.pod("a", 4)), say.end_of_initial(5)),

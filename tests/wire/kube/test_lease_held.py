@@ -203,6 +203,33 @@ async def test_for_how_long_a_leader_is_sure_counts_from_its_asking(
     assert elector.seconds_left() == 0
 
 
+async def test_a_leader_whose_lease_is_out_of_date_says_so_and_nobody_else_does(
+    elector: LeaderElector, kept: Kept, clock: Hands
+) -> None:
+    assert elector.check() == ""
+    task, _ = await led(elector)
+    clock.at += 15
+    assert elector.check() == ""
+    clock.at += 0.1
+    assert elector.check() == "leading, but lease default/one was not renewed for more than 15 s"
+    with pytest.raises(LeaseLostError):
+        await task
+    assert elector.check() == ""
+
+
+@pytest.mark.parametrize(
+    ("times", "trouble"),
+    [
+        ((15, 10.0, 2.0), ""),
+        ((10, 10.0, 2.0), "expected a lease duration above the renew deadline, found 10 and 10"),
+        ((15, 2.4, 2.0), "expected a renew deadline above 1.2 times the retry period, found 2.4 and 2"),
+        ((15, 10.0, 0.0), "expected a renew deadline above 1.2 times the retry period, found 10 and 0"),
+    ],
+)
+def test_times_with_which_two_could_lead_are_refused(times: tuple[int, float, float], trouble: str) -> None:
+    assert Timing(*times).trouble() == trouble
+
+
 async def test_work_that_is_cancelled_has_no_lease_any_more(elector: LeaderElector, kept: Kept) -> None:
     left: list[float] = []
     began = asyncio.Event()

@@ -29,7 +29,7 @@ LIST_KEYS: dict[str, tuple[str, ...]] = {
     "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
 }
 PORT_KEYS = {"spec": ("port", "protocol"), "containers": ("containerPort", "protocol")}
-QUANTITIES = frozenset({"limits", "requests", "capacity", "hard"})
+QUANTITIES = frozenset({"limits", "requests", "capacity", "hard", "sizeLimit", "divisor"})
 SETS = frozenset({"finalizers"})
 ATOMIC_MAPS = frozenset({"selector", "nodeSelector"})
 DEFAULTS = {"protocol": "TCP"}

@@ -1,17 +1,22 @@
-"""An autoscaler tells its service of what it targets, and of nothing else."""
+"""Who hears of a change of something else: by an index, and nobody but whom it concerns."""
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from llmkube.controllers.caches import Caches, caches
-from llmkube.controllers.setup import _watch_services
+from llmkube.controllers.setup import _watch_models, _watch_services
+from llmkube.desired.labels import MODEL as MODEL_LABEL
+from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.kube.kinds import Key
 from llmkube.kube.objects import (
     CustomResource,
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerSpec,
     ObjectMeta,
+    PersistentVolumeClaim,
+    Pod,
     ScaleTarget,
 )
 
@@ -84,3 +89,36 @@ def test_an_autoscaler_of_anything_else_of_that_name_is_none_of_the_deployment(
 ) -> None:
     see(known, "chat", 1, group=group, kind=kind)
     assert (told.keys, known.autoscalers_of_service(CHAT)) == ([], ())
+
+
+def by_spec(spec: dict[str, object], name: str) -> CustomResource:
+    return CustomResource(metadata=named(name), spec=msgspec.Raw(msgspec.json.encode(spec)))
+
+
+def test_a_service_hears_of_the_model_that_it_refers_to(known: Caches, told: Told) -> None:
+    for name, refers in (("one", "tiny"), ("two", "tiny"), ("three", "large")):
+        known.inference_services.store.apply(by_spec({"modelRef": refers}, name))
+    known.models.tell(known.models.store.apply(CustomResource(metadata=named("tiny"))))
+    assert sorted(told.keys) == [Key("team", "one"), Key("team", "two")]
+    assert not known.inference_services.store.by_index("model", "team/none")
+
+
+@pytest.mark.parametrize(("label", "who"), [(MODEL_LABEL, "tiny"), (SERVICE_LABEL, "chat")])
+def test_a_pod_tells_the_one_whom_its_label_names(known: Caches, label: str, who: str) -> None:
+    models, services = Told(), Told()
+    _watch_models(models, known, Applier())  # type: ignore[arg-type]
+    _watch_services(services, known, Applier())  # type: ignore[arg-type]
+    for store, name in ((known.models.store, "tiny"), (known.inference_services.store, "chat")):
+        store.apply(CustomResource(metadata=named(name)))
+    metadata = msgspec.structs.replace(named("pod"), labels={label: who})
+    known.pods.tell(known.pods.store.apply(Pod(metadata=metadata)))
+    assert [*models.keys, *services.keys] == [Key("team", who)]
+
+
+def test_a_model_hears_of_the_claim_that_its_bytes_are_in_whoever_owns_it(known: Caches) -> None:
+    models = Told()
+    _watch_models(models, known, Applier())  # type: ignore[arg-type]
+    for name, cache in (("mine", {"mode": "Existing", "claimName": "weights"}), ("other", {"mode": "Ephemeral"})):
+        known.models.store.apply(by_spec({"source": "https://models.example/m.gguf", "cache": cache}, name))
+    known.claims.tell(known.claims.store.apply(PersistentVolumeClaim(metadata=named("weights"))))
+    assert models.keys == [Key("team", "mine")]

@@ -70,6 +70,19 @@ def test_a_deployment_is_taken_and_a_second_look_finds_nothing_to_do(
     assert without_status(apply(desired)) == without_status(live)
 
 
+def test_no_intent_says_anything_that_the_api_server_or_another_resource_says(
+    rendered_deployment: Factory, rendered_job: Factory, resource: Factory, model_spec: Factory, isvc_spec: Factory
+) -> None:
+    served = service(resource("InferenceService", "chat"), isvc_spec())
+    kept = claim(resource(), model_spec(), size_bytes=2**30)
+    for desired in (rendered_deployment(EVERYTHING, CUDA), rendered_job({}), served, kept):
+        assert set(desired) == {"apiVersion", "kind", "metadata", "spec"}
+        assert set(desired["metadata"]) <= {"name", "namespace", "labels", "annotations", "ownerReferences"}
+        assert '"creationTimestamp"' not in json.dumps(desired)
+        (owner,) = desired["metadata"]["ownerReferences"]
+        assert owner["controller"] is True
+
+
 def test_a_deployment_of_the_longest_name_is_taken(rendered_deployment: Factory, apply: Factory) -> None:
     desired = rendered_deployment(name="n" * 253)
     assert covers(apply(desired), desired)

@@ -129,6 +129,18 @@ def test_an_engine_that_crashes_is_named_with_its_exit_code_and_last_words() -> 
     assert found[2] == "Pod chat-x, container llama-server: exit code 137 (OOMKilled): out of memory; it is restarted"
 
 
+@pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, {"running": {}}])
+def test_an_engine_that_crashes_again_and_again_is_told_once(state: dict[str, Any]) -> None:
+    def crashed(times: int) -> Pod:
+        if waiting := state.get("waiting"):
+            waiting = {**waiting, "message": f"back-off {10 * times}s restarting failed container"}
+        ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": "no such file"}}
+        return pod({**state, **({"waiting": waiting} if waiting else {})}, lastState=ended, restartCount=times)
+
+    first, later = (seen(deployment=deployment(), pods=(crashed(times),)) for times in (1, 5))
+    assert first.manifest() == later.manifest()
+
+
 def test_an_image_that_cannot_be_pulled_says_so_in_the_kubelets_words() -> None:
     waiting = pod({"waiting": {"reason": "ErrImagePull", "message": "not found: engine:1"}})
     status = seen(deployment=deployment(), pods=(waiting,))

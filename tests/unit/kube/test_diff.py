@@ -29,11 +29,65 @@ COVERED: list[tuple[str, Any, Any]] = [
         {"spec": {"ports": [{"port": 80, "protocol": "TCP", "nodePort": 30000}]}},
         {"spec": {"ports": [{"port": 80}]}},
     ),
+    ("the size of a volume by value", {"emptyDir": {"sizeLimit": "9728Mi"}}, {"emptyDir": {"sizeLimit": "9.5Gi"}}),
+    (
+        "variables by name",
+        {"env": [{"name": "X", "value": "1"}, {"name": "A", "value": "2"}]},
+        {"env": [{"name": "A", "value": "2"}]},
+    ),
+    (
+        "volumes by name",
+        {"volumes": [{"name": "x"}, {"name": "a", "emptyDir": {}}]},
+        {"volumes": [{"name": "a", "emptyDir": {}}]},
+    ),
+    (
+        "init containers by name",
+        {"initContainers": [{"name": "x"}, {"name": "a", "image": "i"}]},
+        {"initContainers": [{"name": "a", "image": "i"}]},
+    ),
+    (
+        "mounts by path",
+        {"volumeMounts": [{"name": "v", "mountPath": "/x"}, {"name": "v", "mountPath": "/a"}]},
+        {"volumeMounts": [{"name": "v", "mountPath": "/a"}]},
+    ),
+    (
+        "a container's ports by number and protocol, which is TCP by default",
+        {"containers": [{"name": "c", "ports": [{"containerPort": 1}, {"containerPort": 8080, "protocol": "TCP"}]}]},
+        {"containers": [{"name": "c", "ports": [{"containerPort": 8080}]}]},
+    ),
+    (
+        "owners by uid",
+        {"ownerReferences": [{"uid": "1", "name": "x"}, {"uid": "2", "name": "a"}]},
+        {"ownerReferences": [{"uid": "2", "name": "a"}]},
+    ),
+    (
+        "conditions by type",
+        {"conditions": [{"type": "X", "status": "True"}, {"type": "A", "status": "True"}]},
+        {"conditions": [{"type": "A", "status": "True"}]},
+    ),
     ("finalizers as a set", {"finalizers": ["a", "b"]}, {"finalizers": ["b"]}),
 ]
 DIFFERENT: list[tuple[str, Any, Any]] = [
     ("another value", {"a": 1}, {"a": 2}),
     ("arguments are one value", {"args": ["--a", "--b"]}, {"args": ["--b"]}),
+    ("a command is one value", {"command": ["a", "b"]}, {"command": ["a"]}),
+    ("access modes are one value", {"accessModes": ["ReadOnlyMany", "x"]}, {"accessModes": ["ReadOnlyMany"]}),
+    ("tolerations are one value", {"tolerations": [{"key": "x"}, {"key": "a"}]}, {"tolerations": [{"key": "a"}]}),
+    (
+        "the same port of another protocol",
+        {"containers": [{"name": "c", "ports": [{"containerPort": 80, "protocol": "UDP"}]}]},
+        {"containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
+    ),
+    (
+        "a mount of the same volume elsewhere",
+        {"volumeMounts": [{"name": "v", "mountPath": "/x"}]},
+        {"volumeMounts": [{"name": "v", "mountPath": "/a"}]},
+    ),
+    (
+        "another owner of the same name",
+        {"ownerReferences": [{"uid": "1", "name": "a"}]},
+        {"ownerReferences": [{"uid": "2", "name": "a"}]},
+    ),
     ("a missing container", {"containers": [{"name": "b"}]}, {"containers": [{"name": "a"}]}),
     ("text is not a number", {"port": "8080"}, {"port": 8080}),
     ("a list that should be empty", {"args": ["x"]}, {"args": []}),

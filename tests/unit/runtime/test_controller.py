@@ -122,13 +122,37 @@ async def test_every_kind_of_failure_has_a_counter_of_its_own_that_starts_at_0(c
         assert bench.value(name) == 1
 
 
-async def test_success_begins_the_back_off_anew(bench: Bench) -> None:
-    await run(bench, fails(TransportError("reset")), then=0)
-    assert bench.controller.queue.failures(A) == 1
+@pytest.mark.parametrize(
+    ("answer", "failures"),
+    [
+        (ends(Result()), 0),
+        (ends(Result(requeue_after=3600)), 0),
+        (fails(TerminalError("wrong")), 0),
+        (ends(Result(requeue=True)), 2),
+        (fails(TransportError("reset")), 2),
+    ],
+    ids=["done", "later", "terminal", "again", "failed"],
+)
+async def test_success_begins_the_back_off_anew_and_so_does_a_wish_to_come_back_later(
+    bench: Bench, answer: Callable[[], Awaitable[Result]], failures: int
+) -> None:
+    bench.controller.queue.add_rate_limited(A)
+    await run(bench, answer, then=0)
+    assert bench.controller.queue.failures(A) == failures
+
+
+async def test_what_failed_for_good_is_tried_again_when_its_object_changes(bench: Bench) -> None:
+    assert await run(bench, fails(TerminalError("wrong")), then=36_000) == 1
     other = Bench(bench.clock)
-    other.controller.queue.add_rate_limited(A)
-    await run(other, ends(Result()), then=1)
-    assert other.controller.queue.failures(A) == 0
+    other.answers[A] = fails(TerminalError("wrong"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(other.controller.run())
+        for _ in range(2):
+            other.controller.enqueue(A)
+            await other.settle()
+        other.controller.stop()
+    assert other.seen == [A, A]
+    assert other.value("terminal_reconcile_errors") == 2
 
 
 async def test_a_reconcile_that_takes_too_long_is_cancelled_and_tried_again(clock: HeldClock) -> None:

@@ -12,7 +12,7 @@ from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, Key
 from llmkube.kube.objects import Deployment, ObjectMeta, OwnerReference
 from llmkube.runtime.controller import Controller
 from llmkube.runtime.outcome import Result
-from llmkube.runtime.queue import LOW_PRIORITY, WorkQueue
+from llmkube.runtime.queue import WorkQueue
 from llmkube.runtime.watches import mapped, owned, primary
 
 OURS = INFERENCE_SERVICE.api_version
@@ -98,7 +98,7 @@ def test_the_initial_list_and_a_resync_are_of_low_priority(
     tell(informer, None, deployment(), initial=True)
     same = deployment(resource_version="1")
     tell(informer, same, same)
-    assert controller.wanted == [("team/chat", LOW_PRIORITY)] * 2
+    assert controller.wanted == [("team/chat", -100)] * 2
 
 
 def test_the_controlling_owner_of_before_and_of_now_is_wanted(

@@ -67,11 +67,11 @@ class Server:
 
 class Seen:
     name = DEPLOYMENT.resource
-    version = 10
+    known = 10
 
     def version_in(self, namespace: str) -> int:
         assert namespace == WHO.namespace
-        return self.version
+        return self.known
 
 
 async def test_an_owner_waits_until_its_own_write_came_back() -> None:
@@ -79,7 +79,7 @@ async def test_an_owner_waits_until_its_own_write_came_back() -> None:
     assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert await applier.apply(DEPLOYMENT, MANIFEST, None)
     assert applier.lag(WHO, [seen]) is Lag.WAIT  # type: ignore[list-item]
-    seen.version = 11
+    seen.known = 11
     assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert applier.writes == 1
 
@@ -91,7 +91,7 @@ async def test_an_informer_that_is_cut_off_does_not_stop_work_and_what_was_decid
     time.seconds = 11.0
     for _ in range(2):
         assert applier.lag(WHO, [seen]) is Lag.BLIND  # type: ignore[list-item]
-    seen.version = 11
+    seen.known = 11
     assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
     assert applier.waits_given_up == 2
 

@@ -47,7 +47,7 @@ COVERED: list[tuple[str, Any, Any]] = [
     ),
     (
         "mounts by path",
-        {"volumeMounts": [{"name": "v", "mountPath": "/x"}, {"name": "v", "mountPath": "/a"}]},
+        {"volumeMounts": [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/x"}]},
         {"volumeMounts": [{"name": "v", "mountPath": "/a"}]},
     ),
     (
@@ -57,7 +57,7 @@ COVERED: list[tuple[str, Any, Any]] = [
     ),
     (
         "owners by uid",
-        {"ownerReferences": [{"uid": "1", "name": "x"}, {"uid": "2", "name": "a"}]},
+        {"ownerReferences": [{"uid": "2", "name": "a"}, {"uid": "1", "name": "a"}]},
         {"ownerReferences": [{"uid": "2", "name": "a"}]},
     ),
     (

@@ -217,6 +217,7 @@ def build(
 
     clock = SystemClock()
     wiring = controllers(client, settings, clock)
+    metrics.registry.register(wiring.measures)
     for each in wiring.controllers:
         each.tracing = traces
     namespace = options.leader_election_namespace or leasing.namespace

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
 from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_source import SourceReader
@@ -42,12 +43,13 @@ INFERENCE_MANAGER = "llmkube-inference"
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What a Manager runs. `appliers` count the writes, by field manager."""
+    """What a Manager runs, and what it tells of it. `appliers` count the writes, by field manager."""
 
     informers: tuple[Informer[Any], ...]
     controllers: tuple[Controller, ...]
     background: Sequence[Callable[[], Awaitable[None]]]
     appliers: dict[str, Applier]
+    measures: Measures
 
 
 @dataclass(slots=True)
@@ -87,7 +89,7 @@ def controllers(
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
     background = (events.run, resolver.run, progress.run)
-    return Wiring(known.all(), (target.controller, inference), background, appliers)
+    return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 
 def _watch_models(controller: Controller, known: Caches, applier: Applier) -> None:

@@ -6,6 +6,7 @@ rewrite a status.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 UNSCHEDULABLE = "Unschedulable"
 CRASHED = "CrashLoopBackOff"
 _SYNONYMS = {"ImagePullBackOff": "ErrImagePull"}
+_PULLED_BEFORE = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
+"""What a kubelet puts before the error of the last pull while it waits for the next, and leaves out while it pulls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def _of_container(pod: Pod, container: ContainerStatus) -> Trouble | None:
         return _of(pod, CRASHED, f"{in_words(last)}; it is restarted", container)
     if waiting and waiting.reason not in STARTING:
         reason = reason_of(_SYNONYMS.get(waiting.reason, waiting.reason), otherwise="Waiting")
-        return _of(pod, reason, waiting.message or reason, container)
+        return _of(pod, reason, _PULLED_BEFORE.sub("", waiting.message) or reason, container)
     if ended and ended.exit_code != 0:
         return _of(pod, CRASHED, in_words(ended), container)
     if last and last.exit_code != 0 and not container.ready:

@@ -150,6 +150,14 @@ def test_an_image_that_cannot_be_pulled_says_so_in_the_kubelets_words() -> None:
     )
 
 
+def test_an_image_that_cannot_be_pulled_is_told_once_whether_it_is_pulled_or_waited_for() -> None:
+    why = "rpc error: code = NotFound desc = no such image"
+    pulled = {"reason": "ErrImagePull", "message": why}
+    waited = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "x:1": ErrImagePull: {why}'}
+    first, later = (seen(deployment=deployment(), pods=(pod({"waiting": each}),)) for each in (pulled, waited))
+    assert first.manifest() == later.manifest()
+
+
 def test_a_roll_out_that_takes_too_long_has_failed() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
     status = seen(deployment=deployment(conditions=[late]))

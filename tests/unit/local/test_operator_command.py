@@ -128,6 +128,7 @@ def test_the_lease_has_a_way_of_its_own_to_the_api_server_and_bounds_every_write
 
     def built(client: Client, leasing: Client, *given: Any, **parts: Any) -> Any:
         seen.append((client, leasing, build(client, leasing, *given, **parts)._elector))
+        assert parts["metrics"].registry.get_sample_value("llmkube_events_dropped_total") == 0
         return Ended()
 
     async def load(*_: object) -> ClusterConfig:

@@ -15,7 +15,7 @@ from tests.wire.kube.test_informer import running, until
 
 from llmkube.kube.backoff import Backoff
 from llmkube.kube.client import Client
-from llmkube.kube.kinds import Key
+from llmkube.kube.kinds import POD, Key
 
 TOO_MANY = {"kind": "Status", "code": 429, "reason": "TooManyRequests", "message": "slow down"}
 BROKEN = {"kind": "Status", "code": 500, "reason": "InternalError", "message": "etcd is away"}
@@ -115,6 +115,39 @@ async def test_a_compressed_list_is_read(client: Client, script: Any, say: Any) 
     script.answers = [say.whole(BROKEN, 501), zipped(json.dumps(listed).encode()), say.lines(hold=True)]
     async with running(client) as (_, heard):
         await heard.until("added a initially")
+
+
+def mangled(encoding: str) -> Answer:
+    """An answer that is not encoded as it says, as from a proxy that died in the middle of it."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        head = f"HTTP/1.1 200 OK\r\n{encoding}\r\nConnection: close\r\n\r\n"
+        assert request.transport is not None
+        request.transport.write(head.encode() + b"<html>Bad gateway</html>")
+        request.transport.close()
+        return web.StreamResponse()
+
+    return answer
+
+
+ENCODINGS = ["Content-Encoding: gzip", "Transfer-Encoding: chunked", "Content-Length: 4096", "Content-Length: none"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+async def test_an_answer_that_is_mangled_on_its_way_is_a_lost_one(
+    client: Client, script: Any, say: Any, encoding: str
+) -> None:
+    await went_on(script, client, say, mangled(encoding))
+    script.answers = [mangled(encoding), say.whole(say.pod("a", 1))]
+    assert (await client.get(POD, Key("default", "a"))).metadata.name == "a"
+
+
+async def test_a_page_instead_of_a_list_is_asked_for_again(client: Client, script: Any, say: Any) -> None:
+    listed = {"metadata": {"resourceVersion": "7"}, "items": [say.pod("a", 1)]}
+    script.answers = [say.whole(BROKEN, 501), say.html(), say.whole(listed), say.lines(hold=True)]
+    async with running(client) as (informer, heard):
+        await heard.until("added a initially")
+        assert informer.statistics().relists == 1
 
 
 async def test_a_version_that_is_refused_before_the_stream_is_listed_anew(

@@ -39,8 +39,8 @@ JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 ATTEMPTS = 4
-LONGEST_PAUSE = 30.0
-"""How long a Retry-After is waited for; a longer one is the caller's to wait for, and nobody asks before it."""
+LONGEST_PAUSE = 10.0
+"""How long a Retry-After is waited for here; a longer one is the caller's to wait for, which takes up no worker."""
 CREDENTIALS_TIMEOUT = 30.0
 MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64

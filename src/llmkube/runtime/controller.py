@@ -119,4 +119,4 @@ class Controller:
             case Failed(error):
                 self._metrics.error()
                 log.warning("reconcile failed", error=one_line(error), failures=failures + 1)
-                self.queue.add_rate_limited(key)
+                self.queue.add_rate_limited(key, not_before=outcome.not_before)

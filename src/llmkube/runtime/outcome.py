@@ -17,7 +17,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.kube.errors import Forbidden, Invalid, KubeError
+from llmkube.kube.errors import ApiError, Forbidden, Invalid, KubeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,9 +46,13 @@ class Terminal:
 
 @dataclass(frozen=True)
 class Failed:
-    """To be retried."""
+    """To be retried, but not before the API server wants to be asked again (Retry-After, in seconds)."""
 
     error: Exception
+
+    @property
+    def not_before(self) -> float:
+        return (self.error.retry_after or 0.0) if isinstance(self.error, ApiError) else 0.0
 
 
 @dataclass(frozen=True)

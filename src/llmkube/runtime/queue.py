@@ -133,12 +133,12 @@ class WorkQueue(Generic[K]):
         timer = self._clock.call_later(delay, lambda: self._add_delayed(key))
         self._delayed[key] = _Delayed(due, priority, timer)
 
-    def add_rate_limited(self, key: K, priority: int = 0) -> None:
-        """Wants work on the key after its back-off, which grows until forget()."""
+    def add_rate_limited(self, key: K, priority: int = 0, *, not_before: float = 0.0) -> None:
+        """Wants work on the key after its back-off, which grows until forget(), and not in less than `not_before`."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         self.observer.retried()
-        self.add_after(key, self._backoff.delay(failures), priority)
+        self.add_after(key, max(self._backoff.delay(failures), min(not_before, self._backoff.limit)), priority)
 
     def forget(self, key: K) -> None:
         """The key is well again: its back-off starts anew."""

@@ -8,20 +8,18 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.unit.runtime.conftest import HeldClock
 
-from llmkube.kube.errors import Conflict, FencedError, Forbidden, Invalid, ServerError, TransportError
+from llmkube.kube.errors import (
+    ApiError,
+    Invalid,
+    TooManyRequests,
+    TransportError,
+)
 from llmkube.kube.kinds import Key
 from llmkube.runtime.controller import Controller
 from llmkube.runtime.metrics import Metrics
 from llmkube.runtime.outcome import (
-    Failed,
-    Outcome,
-    Panicked,
     Result,
-    Terminal,
     TerminalError,
-    TimedOut,
-    attempt,
-    classify,
 )
 from llmkube.runtime.queue import WorkQueue
 
@@ -61,6 +59,12 @@ def bench(clock: HeldClock) -> Bench:
     return Bench(clock)
 
 
+def busy(seconds: float) -> ApiError:
+    error = TooManyRequests(429, "TooManyRequests", "slow down")
+    error.retry_after = seconds
+    return error
+
+
 def ends(result: Result) -> Callable[[], Awaitable[Result]]:
     async def reconcile() -> Result:
         return result
@@ -96,11 +100,13 @@ async def run(bench: Bench, answer: Callable[[], Awaitable[Result]], *, then: fl
         (ends(Result(requeue=True)), "requeue", 2),
         (ends(Result(requeue_after=3600, requeue=True)), "requeue", 2),
         (fails(TransportError("reset")), "error", 2),
+        (fails(busy(60)), "error", 2),
+        (fails(busy(61)), "error", 1),
         (fails(TerminalError("wrong")), "error", 1),
         (fails(Invalid(422, "Invalid", "spec.x: wrong")), "error", 1),
         (fails(ZeroDivisionError()), "error", 2),
     ],
-    ids=["done", "later", "again", "again wins", "failed", "terminal", "422", "bug"],
+    ids=["done", "later", "again", "again wins", "failed", "busy", "busy for longer", "terminal", "422", "bug"],
 )
 async def test_a_key_comes_back_as_its_outcome_says(
     bench: Bench, answer: Callable[[], Awaitable[Result]], result: str, again: int
@@ -237,56 +243,3 @@ async def test_stopping_lets_what_is_in_hand_end_and_takes_nothing_more(bench: B
     let_go.set()
     await asyncio.wait_for(running, 5)
     assert bench.seen == [A]
-
-
-TERMINATING = {"causes": [{"reason": "NamespaceTerminating"}]}
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (TerminalError("x"), Terminal),
-        (Invalid(422, "Invalid", "x"), Terminal),
-        (Conflict(409, "Conflict", "x"), Failed),
-        (ServerError(500, "InternalError", "x"), Failed),
-        (FencedError("not the leader"), Failed),
-        (Forbidden(403, "Forbidden", "x"), Failed),
-        (Forbidden(403, "Forbidden", "x", TERMINATING), Result),
-        (OSError("x"), Failed),
-        (KeyError("x"), Panicked),
-        (ExceptionGroup("", [TerminalError("x"), OSError("x")]), Failed),
-        (ExceptionGroup("", [OSError("x"), KeyError("x")]), Panicked),
-    ],
-)
-def test_an_error_is_what_trying_again_may_do_about_it(error: Exception, kind: type[Outcome]) -> None:
-    assert isinstance(classify(error), kind)
-
-
-async def test_the_cancellation_of_the_worker_itself_goes_through() -> None:
-    async def hang() -> Result:
-        await asyncio.Event().wait()
-        return Result()
-
-    task = asyncio.create_task(attempt(hang, timeout=60))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_cancelled_future_inside_a_reconcile_is_its_own_failure() -> None:
-    future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-    future.cancel()
-
-    async def wait() -> Result:
-        return await future
-
-    assert isinstance(await attempt(wait, timeout=60), Panicked)
-
-
-async def test_an_outcome_of_time_says_how_much_it_was() -> None:
-    async def hang() -> Result:
-        await asyncio.Event().wait()
-        return Result()
-
-    assert await attempt(hang, timeout=0.01) == TimedOut(0.01)

@@ -66,7 +66,7 @@ class InferenceReconciler:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
         await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
-        return Result(requeue_after=lag.again(None))
+        return Result(requeue_after=self.applier.again(key, lag, None))
 
     async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
         status = observe(sight, now=self.clock.now())

@@ -68,7 +68,7 @@ class ModelReconciler:
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
         sight = await self._advance(key, model)
         await self._tell(key, model, sight)
-        return Result(requeue_after=lag.again(sight.retry_in))
+        return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
     def _forget(self, key: Key) -> None:
         self.resolver.forget(key)

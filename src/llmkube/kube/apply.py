@@ -60,6 +60,7 @@ class Applier:
         self._manager = manager
         self._clock = clock
         self._written: dict[Key, dict[str, tuple[int, float]]] = {}
+        self._made: set[Key] = set()
         self._latest: dict[Key, tuple[str, str]] = {}
         self.writes = 0
         self.waits_given_up = 0
@@ -76,6 +77,8 @@ class Applier:
         wanted = wanted if replicas is None else with_replicas(wanted, replicas, live)
         written = await self._client.apply(kind, wanted, manager=self._manager)
         self._remember(owner_of(wanted), kind, written)
+        if live is None:
+            self._made.add(owner_of(wanted))
         return True
 
     async def apply_status(self, kind: Kind[T], key: Key, status: Manifest, live: objects.CustomResource) -> bool:
@@ -138,11 +141,19 @@ class Applier:
             del written[resource]
         if not written:
             del self._written[owner]
+            self._made.discard(owner)
             return Lag.NONE
         if max(since for _, since in written.values()) + LONGEST_WAIT > self._clock.monotonic():
             return Lag.WAIT
         self.waits_given_up += 1
         return Lag.BLIND
+
+    def again(self, owner: Key, lag: Lag, after: float | None) -> float | None:
+        """When to reconcile again at the latest, also because of what was made and has not been seen yet.
+
+        It may be deleted before the informer hears of it: a list then tells of neither, and no event wakes anybody.
+        """
+        return (Lag.BLIND if owner in self._made else lag).again(after)
 
     def wrote(self, kind: Kind[T], obj: T) -> bool:
         """Whether this version of one of our own objects is the last that was written here."""
@@ -151,6 +162,7 @@ class Applier:
     def forget(self, owner: Key) -> None:
         """The owner is gone: nobody waits for its writes to come back."""
         self._written.pop(owner, None)
+        self._made.discard(owner)
         self._latest.pop(owner, None)
 
     async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:

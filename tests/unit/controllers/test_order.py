@@ -34,6 +34,9 @@ class World:
     def lag(self, *_: object) -> Lag:
         return self.behind
 
+    def again(self, _owner: Key, lag: Lag, after: float | None) -> float | None:
+        return lag.again(after)
+
     def forget(self, *_: object) -> None:
         self.did.append("forget")
 

@@ -121,6 +121,21 @@ def test_a_blind_decision_is_repeated_soon_and_any_other_when_it_says() -> None:
     assert [Lag.NONE.again(each) for each in (None, 600.0)] == [None, 600.0]
 
 
+async def test_an_owner_looks_again_soon_after_it_made_something_until_that_is_seen() -> None:
+    """A list that is taken after it was made and deleted tells of neither."""
+    applier, seen = Applier(Server(), "test", Time()), Seen()  # type: ignore[arg-type]
+    await applier.apply(DEPLOYMENT, MANIFEST, live_of(MANIFEST))
+    assert applier.again(WHO, Lag.NONE, None) is None
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    assert [applier.again(WHO, Lag.NONE, each) for each in (None, 600.0, 3.0)] == [10.0, 10.0, 3.0]
+    seen.known = 12
+    assert applier.lag(WHO, [seen]) is Lag.NONE  # type: ignore[list-item]
+    assert applier.again(WHO, Lag.NONE, None) is None
+    await applier.apply(DEPLOYMENT, MANIFEST, None)
+    applier.forget(WHO)
+    assert applier.again(WHO, Lag.NONE, None) is None
+
+
 async def test_what_was_written_for_an_owner_that_is_gone_is_forgotten() -> None:
     applier = Applier(Server(), "test", Time())  # type: ignore[arg-type]
     await applier.apply(DEPLOYMENT, MANIFEST, None)

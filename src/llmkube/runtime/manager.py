@@ -3,7 +3,9 @@
     start   health server -> informers -> synced -> (standby: queues fill, nobody works) -> lease -> background, workers
     stop    take no key -> drain workers -> background -> release the lease -> informers -> health server
 
-A manager runs once. It must never work without the lease: when it is lost everything ends at once, nothing is drained.
+The lease goes before the informers: nothing writes any more by then, and whoever waits for it need not wait for eight
+watches to be closed. A manager runs once. It must never work without the lease: when it is lost everything ends at
+once, nothing is drained.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.conformance.backends import embedded, real
 from tests.conformance.client import Client
+from tests.conformance.gauges import gauges
 from tests.conformance.objects import DEFINITIONS, Object, Places, definition
 
 from llmkube.api.crd import crds
@@ -36,7 +37,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 async def api(request: pytest.FixtureRequest, is_embedded: bool) -> AsyncIterator[Client]:
     opened = embedded(request.getfixturevalue("registry")) if is_embedded else real()
     async with opened as client:
-        for one in [*crds(), definition()]:
+        for one in [*crds(), definition(), gauges()]:
             await _install(client, one, again=is_embedded)
         yield client
 

@@ -31,6 +31,8 @@ SERVER_OWNED = (
     "generation",
     "generateName",
 )
+CLIENT_OWNED = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
+FIELDS = frozenset({*SERVER_OWNED, *CLIENT_OWNED, "resourceVersion", "selfLink"})
 COUNTED = frozenset(
     {
         "pods",
@@ -48,7 +50,7 @@ COUNTED = frozenset(
 
 def for_create(resource: Resource, namespace: str | None, asked: Object, now: str) -> Object:
     """The metadata of a new object."""
-    wanted = {name: value for name, value in asked.items() if name not in {*SERVER_OWNED, "resourceVersion"}}
+    wanted = {name: asked[name] for name in asked if name in CLIENT_OWNED}
     if asked.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     generated = {"generateName": asked["generateName"]} if asked.get("generateName") else {}
@@ -86,7 +88,7 @@ def for_update(resource: Resource, old: Object, asked: Object) -> Object:
     """The metadata of an object that is replaced: what the server owns stays as it was."""
     check_identity(resource, old, asked)
     kept = {name: old[name] for name in SERVER_OWNED if name in old}
-    changed = {name: value for name, value in asked.items() if name not in SERVER_OWNED}
+    changed = {name: value for name, value in asked.items() if name in CLIENT_OWNED}
     return {**kept, **without_empty(changed), "resourceVersion": old["resourceVersion"]}
 
 
@@ -111,6 +113,14 @@ def check_identity(resource: Resource, old: Object, asked: Object) -> None:
         raise bad_request(f"the name of the object ({asked['name']}) does not match the name on the URL ({name})")
     if asked.get("namespace") not in {None, "", old.get("namespace")}:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def check_patched(resource: Resource, old: Object, asked: Object) -> None:
+    """422 when a patch, or an apply, sets another uid."""
+    if (uid := asked.get("uid")) and uid != old["uid"]:
+        why = f"Invalid value: {errors.quoted(str(uid))}: field is immutable"
+        cause = Cause("FieldValueInvalid", "metadata.uid", why)
+        raise errors.invalid(resource.kind, resource.group, old["name"], [cause])
 
 
 def check_uid(resource: Resource, old: Object, uid: str | None) -> None:

@@ -66,18 +66,12 @@ def start(asked: ListOptions) -> Start:
 
 
 def dry_run(parameters: Mapping[str, str]) -> bool:
-    asked = parameters.get("dryRun", "")
-    if asked not in {"", "All"}:
-        raise bad_request(f'dryRun: Unsupported value: "{asked}": supported values: "All"')
-    return asked == "All"
+    return parameters.get("dryRun", "") == "All"
 
 
 def manager(parameters: Mapping[str, str], agent: str) -> str:
     """The field manager: named by the request, else the client program's name."""
-    named = parameters.get("fieldManager", "")
-    if len(named) > 128 or not named.isprintable():
-        raise bad_request("fieldManager: expected at most 128 printable characters")
-    return named or agent.partition("/")[0][:128]
+    return parameters.get("fieldManager", "") or agent.partition("/")[0][:128]
 
 
 def deletion(parameters: Mapping[str, str], body: bytes) -> Deletion:
@@ -91,17 +85,17 @@ def deletion(parameters: Mapping[str, str], body: bytes) -> Deletion:
     return Deletion(str(propagation), conditions.get("uid"), conditions.get("resourceVersion"), grace)
 
 
-def document(body: bytes) -> Object:
-    found = value(body)
+def document(body: bytes, twice: list[str] | None = None) -> Object:
+    found = value(body, twice)
     if not isinstance(found, dict):
         raise bad_request(f"the body must be a JSON object, found {type(found).__name__}")
     return found
 
 
-def value(body: bytes) -> Any:
-    """The body as JSON, of bounded depth."""
+def value(body: bytes, twice: list[str] | None = None) -> Any:
+    """The body as JSON, of bounded depth; the paths of fields that it says twice are added to `twice`."""
     try:
-        return incoming.parsed(body)
+        return incoming.parsed(body, twice)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from llmkube.local.apiserver import apply, deletion, errors, metadata, ownership, patches, scale, views
+from llmkube.local.apiserver import apply, configurations, deletion, errors, metadata, ownership, patches, scale, views
 from llmkube.local.apiserver.admission import check_finalizers, check_shape
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.shapes import shape_of
@@ -133,6 +133,7 @@ class Writer:
             return self._rescaled(target, old, body, options)
         changed = patches.patched(old, patch.body, patch.type, shape_of(target.resource))
         obj = check_shape(target.resource, changed)
+        metadata.check_patched(target.resource, old["metadata"], obj["metadata"])
         self._tell_unknown(target, obj, options)
         return self._replaced(target, old, obj, options)
 
@@ -143,14 +144,24 @@ class Writer:
             raise bad_request("the body of an apply patch must be an object with apiVersion and kind")
         body = check_shape(target.resource, patch.body)
         check_name(target, body)
-        self._tell_unknown(target, body, options)
+        self._check_declared(target, body)
         old = self._find(target)
         if old is None:
             return self._applied_new(target, body, options)
+        metadata.check_patched(target.resource, old["metadata"], body["metadata"])
         merged = self._merged(target, old, body, patch, options)
         meta = metadata.for_update(target.resource, old["metadata"], merged["metadata"])
         whole = combined(target, old, {**merged, "metadata": meta})
         return self._commit_changed(target, old, self.admission.admitted(target.resource, whole, old), options)
+
+    def _check_declared(self, target: Target, body: Object) -> None:
+        """What a schema does not declare cannot be owned: an apply of it fails, whatever fieldValidation says."""
+        if undeclared := self.admission.undeclared(target.resource, body):
+            resource = target.resource
+            kind = f"{target.namespace or ''}/{target.name}; {resource.api_version}, Kind={resource.kind}"
+            raise StatusError(
+                500, "", f"failed to create typed patch object ({kind}): {configurations.told(undeclared)}"
+            )
 
     def _merged(self, target: Target, old: Object | None, body: Object, patch: Patch, options: Options) -> Object:
         return apply.apply(
@@ -185,8 +196,8 @@ class Writer:
     def _tell_unknown(self, target: Target, obj: Object, options: Options) -> None:
         if options.on_unknown is None:
             return
-        if unknown := self.admission.unknown(target.resource, obj):
-            options.on_unknown(unknown)
+        undeclared = self.admission.undeclared(target.resource, obj)
+        options.on_unknown([f'unknown field "{path}"' for path in undeclared], obj)
 
     def _now(self) -> str:
         return time_text(self.clock())

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.conformance.backends import embedded, real
 from tests.conformance.client import Client
+from tests.conformance.evolving import Evolving
 from tests.conformance.gauges import gauges
 from tests.conformance.objects import DEFINITIONS, Object, Places, definition
 
@@ -64,6 +65,13 @@ async def here(api: Client) -> AsyncIterator[Places]:
     assert made.status == 201, made.body
     yield Places(name)
     await api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+async def evolving(api: Client) -> AsyncIterator[Evolving]:
+    found = Evolving(api)
+    yield found
+    await api.delete(found.definition)
 
 
 @pytest.fixture

@@ -7,33 +7,17 @@ has no value: the other side of a || may still be true. Pure.
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Any
 
 from celpy.celtypes import BoolType, IntType, ListType, StringType
 
-QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,3}))?")
-DECIMAL = {name: Fraction(10) ** (3 * power) for power, name in enumerate("num_kMGTPE", start=-3) if name != "_"}
-BINARY = {f"{name}i": Fraction(1024) ** power for power, name in enumerate("KMGTPE", start=1)}
-SUFFIXES = {**DECIMAL, **BINARY}
-
-
-class Quantity(Fraction):
-    """The value of resource.Quantity, exactly."""
-
-
-def _parsed(text: Any) -> Fraction | None:
-    found = QUANTITY.fullmatch(str(text))
-    if found is None:
-        return None
-    number, suffix, power = found.groups()
-    return Fraction(number) * SUFFIXES.get(suffix, Fraction(1)) * Fraction(10) ** int(power or 0)
+from llmkube.local.apiserver import quantities
 
 
 def quantity(text: Any) -> Any:
-    if (found := _parsed(text)) is None:
+    if (found := quantities.value(text)) is None:
         raise ValueError("quantities must match the regular expression of resource.Quantity")
-    return Quantity(found)
+    return found
 
 
 def formatted(text: Any, values: Any) -> Any:
@@ -56,7 +40,7 @@ FUNCTIONS: dict[str, Any] = {
     "hasValue": lambda optional: BoolType(bool(optional)),
     "value": value_of,
     "orValue": lambda optional, other: optional[0] if optional else other,
-    "isQuantity": lambda text: BoolType(_parsed(text) is not None),
+    "isQuantity": lambda text: BoolType(quantities.value(text) is not None),
     "quantity": quantity,
     "isGreaterThan": lambda one, other: BoolType(one > other),
     "isLessThan": lambda one, other: BoolType(one < other),

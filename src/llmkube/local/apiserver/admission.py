@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import builtin, defaults, errors, metadata
+from llmkube.local.apiserver import builtin, defaults, errors, metadata, scale
 from llmkube.local.apiserver.definitions import CustomSchema, validate_definition
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.apiserver.resources import DEFINITIONS
@@ -54,7 +54,7 @@ class Admission:
 
 def _custom_problems(resource: Resource, schema: CustomSchema, obj: Object, old: Object | None) -> list[Cause]:
     named = [] if old is not None else list(builtin.metadata_problems(resource, obj))
-    return [*named, *schema.problems(obj, old)]
+    return [*named, *schema.problems(obj, old), *scale.problems(resource, obj)]
 
 
 def _problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:

@@ -150,7 +150,8 @@ class ApiServer:
             raise errors.plain(404)
         target = Target(resource, path.namespace, path.name, path.subresource)
         if path.subresource and path.subresource not in resource.subresources:
-            raise errors.plain(404)
+            is_custom = resource.is_custom and path.name
+            raise errors.not_found(resource.plural, resource.group, path.name) if is_custom else errors.plain(404)
         return await self._verb(request, target, path.rest)
 
     async def _verb(self, request: web.Request, target: Target, rest: str) -> web.StreamResponse:

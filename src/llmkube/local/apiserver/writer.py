@@ -142,7 +142,7 @@ class Writer:
             raise bad_request("fieldManager: Required value: is required for apply patch")
         if not isinstance(patch.body, dict) or not patch.body.get("apiVersion") or not patch.body.get("kind"):
             raise bad_request("the body of an apply patch must be an object with apiVersion and kind")
-        body = check_shape(target.resource, patch.body)
+        body = check_shape(target.resource, self._intent(target, patch.body))
         check_name(target, body)
         self._check_declared(target, body)
         old = self._find(target)
@@ -153,6 +153,12 @@ class Writer:
         meta = metadata.for_update(target.resource, old["metadata"], merged["metadata"])
         whole = combined(target, old, {**merged, "metadata": meta})
         return self._commit_changed(target, old, self.admission.admitted(target.resource, whole, old), options)
+
+    def _intent(self, target: Target, body: Object) -> Object:
+        if target.subresource != "scale":
+            return body
+        self.stored(target)
+        return scale.intent(target.resource, target.name, body)
 
     def _check_declared(self, target: Target, body: Object) -> None:
         """What a schema does not declare cannot be owned: an apply of it fails, whatever fieldValidation says."""

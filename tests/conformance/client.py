@@ -135,9 +135,9 @@ class Client:
             assert answer.status == 200, await answer.text()
             yield Watch(answer)
 
-    async def until(self, path: str, holds: Any, **params: Any) -> Answer:
+    async def until(self, path: str, holds: Any, *, times: int = 200, **params: Any) -> Answer:
         """Asks again until the answer fits; the last answer is the assertion's message when it never does."""
-        for _ in range(200):
+        for _ in range(times):
             if holds(answer := await self.get(path, **params)):
                 return answer
             await asyncio.sleep(0.1)

@@ -124,7 +124,7 @@ async def test_a_deployment_shows_its_scale_with_its_selector(api: Client, here:
 async def test_a_deployment_is_scaled_and_its_generation_moves(api: Client, here: Places) -> None:
     await api.post(here.deployments, deployment("one"))
     path = f"{here.deployments}/one/scale"
-    scale = (await api.get(path)).body
+    scale = {**SCALE, "metadata": {"name": "one", "namespace": here.namespace}}
     put = await api.put(path, {**scale, "spec": {"replicas": 2}})
     assert (put.status, put.body["kind"], desired(put)) == (200, "Scale", 2)
     patched = await api.patch(path, {"spec": {"replicas": 3}})

@@ -53,7 +53,8 @@ class Admission:
 
 
 def _custom_problems(resource: Resource, schema: CustomSchema, obj: Object, old: Object | None) -> list[Cause]:
-    named = [] if old is not None else list(builtin.metadata_problems(resource, obj))
+    meta = obj["metadata"]
+    named = list(builtin.shared_problems(meta) if old is not None else builtin.metadata_problems(resource, obj))
     return [*named, *schema.problems(obj, old), *scale.problems(resource, obj)]
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.apiserver import owners
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.objects import Object, matches_labels, spec_of
 
@@ -45,7 +46,7 @@ def invalid(path: str, value: Any, why: str) -> Cause:
 
 def problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
     """Every field of the object that Kubernetes would refuse."""
-    found = list(metadata_problems(resource, obj)) if old is None else list(_labels(obj["metadata"]))
+    found = list(metadata_problems(resource, obj)) if old is None else list(shared_problems(obj["metadata"]))
     if find := FINDERS.get(resource.name):
         found += find(obj)
     return [*found, *_changed(resource, obj, old)] if old is not None else found
@@ -60,7 +61,13 @@ def metadata_problems(resource: Resource, obj: Object) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", "metadata.name", f"Too long: may not be more than {limit} bytes")
     elif not pattern.fullmatch(name):
         yield invalid("metadata.name", name, says)
+    yield from shared_problems(meta)
+
+
+def shared_problems(meta: Object) -> Iterator[Cause]:
+    """What is held to in the metadata of every object, whenever it is written."""
     yield from _labels(meta)
+    yield from owners.problems(meta)
 
 
 def _name_rule(resource: Resource) -> tuple[re.Pattern[str], str, int]:

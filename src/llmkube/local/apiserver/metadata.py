@@ -129,13 +129,18 @@ def check_uid(resource: Resource, old: Object, uid: str | None) -> None:
         raise errors.conflict(resource.plural, resource.group, old["name"], why)
 
 
-def check_version(resource: Resource, old: Object, version: str | None) -> None:
+def check_preconditions(resource: Resource, old: Object, uid: str | None, version: str | None) -> None:
+    """409 when a delete was meant for another object, or another state, of this name."""
+    if uid is not None and uid != old["uid"]:
+        why = _other("UID", uid, old["uid"], "The object might have been deleted and then recreated")
+        raise errors.conflict(resource.kind, resource.group, old["name"], why)
     if version is not None and version != old["resourceVersion"]:
-        found = old["resourceVersion"]
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
-        )
-        raise errors.conflict(resource.plural, resource.group, old["name"], why)
+        why = _other("ResourceVersion", version, old["resourceVersion"], "The object might have been modified")
+        raise errors.conflict(resource.kind, resource.group, old["name"], why)
+
+
+def _other(what: str, asked: str, found: str, maybe: str) -> str:
+    return f"the {what} in the precondition ({asked}) does not match the {what} in record ({found}). {maybe}"
 
 
 def has_generation(resource: Resource) -> bool:

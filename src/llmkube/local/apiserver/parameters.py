@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver import incoming, listoptions
-from llmkube.local.apiserver.deletion import Deletion
 from llmkube.local.apiserver.errors import StatusError, plain
 from llmkube.local.apiserver.pages import Query
 from llmkube.local.apiserver.watching import Start
@@ -72,17 +71,6 @@ def dry_run(parameters: Mapping[str, str]) -> bool:
 def manager(parameters: Mapping[str, str], agent: str) -> str:
     """The field manager: named by the request, else the client program's name."""
     return parameters.get("fieldManager", "") or agent.partition("/")[0][:128]
-
-
-def deletion(parameters: Mapping[str, str], body: bytes) -> Deletion:
-    """DeleteOptions: the body's, and the query's where the body says nothing."""
-    options = document(body) if body.strip() else {}
-    conditions = options.get("preconditions") or {}
-    grace = options.get("gracePeriodSeconds", number(parameters, "gracePeriodSeconds"))
-    if not isinstance(grace, int | None) or not isinstance(conditions, dict):
-        raise bad_request("DeleteOptions: expected whole gracePeriodSeconds and an object of preconditions")
-    propagation = options.get("propagationPolicy") or parameters.get("propagationPolicy") or "Background"
-    return Deletion(str(propagation), conditions.get("uid"), conditions.get("resourceVersion"), grace)
 
 
 def document(body: bytes, twice: list[str] | None = None) -> Object:

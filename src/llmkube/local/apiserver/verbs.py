@@ -9,7 +9,16 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmkube.local.apiserver import errors, listoptions, pages, parameters, responses, scale, writeoptions
+from llmkube.local.apiserver import (
+    deleteoptions,
+    errors,
+    listoptions,
+    pages,
+    parameters,
+    responses,
+    scale,
+    writeoptions,
+)
 from llmkube.local.apiserver.errors import Cause, StatusError
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.watching import watch
@@ -143,11 +152,12 @@ def _written(target: Target, obj: Object, status: int, unknown: Unknown) -> web.
 
 
 async def delete(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
-    asked = parameters.deletion(request.query, await request.read())
-    options = Options("", parameters.dry_run(request.query))
+    body = await request.read()
+    asked = deleteoptions.read(request.query, parameters.document(body) if body.strip() else None)
+    options = Options("", asked.dry_run)
     if not target.name:
-        return _delete_all(registry, request, target, asked, options)
-    obj = registry.writer.delete(target, asked, options)
+        return _delete_all(registry, request, target, asked.deletion, options)
+    obj = registry.writer.delete(target, asked.deletion, options)
     if registry.storage.get(target.stored_as, target.key) is not None:
         return responses.answer(obj)
     return responses.answer({**STATUS_SUCCESS, "details": _details(target, obj)})

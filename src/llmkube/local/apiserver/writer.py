@@ -65,7 +65,7 @@ class Writer:
         return self._commit_new(target, owned, options)
 
     def _new(self, target: Target, obj: Object) -> Object:
-        self._check_namespace(target)
+        self._check_namespace(target, str(obj["metadata"].get("name") or ""))
         meta = metadata.for_create(target.resource, target.namespace, obj["metadata"], self._now())
         hidden = {"status"} if target.resource.has_status else set()
         return {**{name: value for name, value in obj.items() if name not in hidden}, "metadata": meta}
@@ -73,18 +73,19 @@ class Writer:
     def _commit_new(self, target: Target, obj: Object, options: Options) -> Object:
         obj = self.finish(target, obj)
         named = Target(target.resource, target.namespace, obj["metadata"]["name"])
-        if self._find(named) is not None:
-            raise errors.already_exists(target.resource.plural, target.resource.group, named.name)
+        if (found := self._find(named)) is not None:
+            is_going = bool(found["metadata"].get("deletionTimestamp"))
+            raise errors.already_exists(target.resource.plural, target.resource.group, named.name, is_going=is_going)
         return obj if options.dry_run else self.commit("ADDED", named, obj)
 
-    def _check_namespace(self, target: Target) -> None:
+    def _check_namespace(self, target: Target, name: str) -> None:
         if not target.resource.namespaced or target.namespace is None:
             return
         namespace = self.storage.all("namespaces").get(Target(target.resource, None, target.namespace).key)
         if namespace is None:
             raise errors.not_found("namespaces", "", target.namespace)
         if namespace["metadata"].get("deletionTimestamp"):
-            raise errors.terminating(target.resource.plural, target.resource.group, target.name, target.namespace)
+            raise errors.terminating(target.resource.plural, target.resource.group, name, target.namespace)
 
     def update(self, target: Target, body: object, options: Options) -> Object:
         old = self.stored(target)
@@ -192,8 +193,7 @@ class Writer:
     def delete(self, target: Target, asked: Deletion, options: Options) -> Object:
         """The object as it is after the request: marked, or its last state when it is gone."""
         old = self.stored(target)
-        metadata.check_uid(target.resource, old["metadata"], asked.uid)
-        metadata.check_version(target.resource, old["metadata"], asked.resource_version)
+        metadata.check_preconditions(target.resource, old["metadata"], asked.uid, asked.resource_version)
         new = deletion.marked(target.resource, old, asked, self.clock())
         if new == old or options.dry_run:
             return old

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import owners
+from llmkube.local.apiserver import events, owners
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.objects import Object, matches_labels, spec_of
 
@@ -47,6 +47,8 @@ def invalid(path: str, value: Any, why: str) -> Cause:
 def problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
     """Every field of the object that Kubernetes would refuse."""
     found = list(metadata_problems(resource, obj)) if old is None else list(shared_problems(obj["metadata"]))
+    if resource.stored_as == "events":
+        found += events.problems(resource, obj, old)
     if find := FINDERS.get(resource.name):
         found += find(obj)
     return [*found, *_changed(resource, obj, old)] if old is not None else found

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmkube.local.apiserver import events
 from llmkube.local.apiserver import pod_defaults as pods
 from llmkube.local.apiserver.pod_defaults import each, with_defaults
 from llmkube.local.objects import Object, spec_of, status_of
@@ -44,6 +45,7 @@ def prepare(resource: Resource, obj: Object, old: Object | None) -> Object:
     """The object with Kubernetes' defaults; what the cluster allocated for it before is kept."""
     fill = FILLS.get(resource.name)
     filled = fill(obj) if fill else obj
+    filled = events.filled(resource, filled) if resource.stored_as == "events" else filled
     filled = _kept(filled, old, ALLOCATED.get(resource.name, ()))
     return filled if old is not None else _first_status(resource, filled)
 

@@ -26,16 +26,6 @@ PATCH_TYPES: Mapping[str, PatchType] = {
 LONGEST_SECONDS = 3600
 
 
-def number(parameters: Mapping[str, str], name: str, *, highest: int = 2**62) -> int | None:
-    """A whole number of at least 0, None when it is not given."""
-    text = parameters.get(name, "")
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > highest:
-        raise bad_request(f"{name}: expected a whole number from 0 to {highest}, found {text[:40]!r}")
-    return int(text)
-
-
 def query(parameters: Mapping[str, str], namespace: str | None, asked: ListOptions) -> Query:
     if asked.token and asked.version not in {"", "0"}:
         raise bad_request("specifying resource version is not allowed when using continue")

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver.errors import Cause
+from llmkube.local.apiserver.names import LABEL_KEY, NAME_SAYS
 from llmkube.local.apiserver.resources import EVENTS_GROUP
 from llmkube.local.apiserver.views import EVENT_FIELDS
 from llmkube.local.objects import bad_request
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from llmkube.local.objects import Object
 
 MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
-QUALIFIED = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-NAME_SAYS = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"  # noqa: E501 - Kubernetes' own words
 LONGEST, LONGEST_MESSAGE = 128, 1024
 UNSET = ("firstTimestamp", "lastTimestamp", "count", "source")
 SETTLED = (
@@ -99,7 +98,7 @@ def _told(event: Object, controller: str) -> Iterator[Cause]:
     yield from _needed(controller, name)
     if not name:
         yield _wrong(controller, "name part must be non-empty")
-    if not QUALIFIED.fullmatch(name):
+    if not LABEL_KEY.fullmatch(name):
         yield _wrong(controller, NAME_SAYS, name)
     for field in ("reportingInstance", "action", "reason"):
         yield from _needed(field, event.get(field) or "")

@@ -5,6 +5,7 @@ Pure: it makes new metadata from old and asked-for metadata. It never stores.
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -29,9 +30,9 @@ SERVER_OWNED = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "generation",
-    "generateName",
 )
-CLIENT_OWNED = ("labels", "annotations", "finalizers", "ownerReferences", "managedFields")
+ENDING = ("deletionTimestamp", "deletionGracePeriodSeconds")
+CLIENT_OWNED = ("generateName", "labels", "annotations", "finalizers", "ownerReferences", "managedFields")
 FIELDS = frozenset({*SERVER_OWNED, *CLIENT_OWNED, "resourceVersion", "selfLink"})
 COUNTED = frozenset(
     {
@@ -53,10 +54,8 @@ def for_create(resource: Resource, namespace: str | None, asked: Object, now: st
     wanted = {name: asked[name] for name in asked if name in CLIENT_OWNED}
     if asked.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-    generated = {"generateName": asked["generateName"]} if asked.get("generateName") else {}
     return {
         "name": _name(resource, asked),
-        **generated,
         **({"namespace": _namespace(resource, namespace, asked)} if resource.namespaced else {}),
         "uid": str(uuid.uuid4()),
         **({"generation": 1} if has_generation(resource) else {}),
@@ -102,8 +101,9 @@ def check_update(resource: Resource, name: str, asked: Object) -> None:
 
 
 def check_identity(resource: Resource, old: Object, asked: Object) -> None:
-    """409 when the request was made for another state, or another object, of this name."""
+    """409 when the request was made for another state, or another object, of this name; 422 for what never changes."""
     name = old["name"]
+    _check_kept(resource, old, asked, ENDING)
     if (uid := asked.get("uid")) and uid != old["uid"]:
         check_uid(resource, old, uid)
     if (version := asked.get("resourceVersion")) and version != old["resourceVersion"]:
@@ -116,11 +116,19 @@ def check_identity(resource: Resource, old: Object, asked: Object) -> None:
 
 
 def check_patched(resource: Resource, old: Object, asked: Object) -> None:
-    """422 when a patch, or an apply, sets another uid."""
-    if (uid := asked.get("uid")) and uid != old["uid"]:
-        why = f"Invalid value: {errors.quoted(str(uid))}: field is immutable"
-        cause = Cause("FieldValueInvalid", "metadata.uid", why)
-        raise errors.invalid(resource.kind, resource.group, old["name"], [cause])
+    """422 when a patch, or an apply, sets another uid; 500 for a resourceVersion that is none."""
+    _check_kept(resource, old, asked, ("uid",))
+    version = str(asked.get("resourceVersion") or "0")
+    if not (version.isascii() and version.isdigit()):
+        raise StatusError(500, "", f"strconv.ParseUint: parsing {errors.quoted(version)}: invalid syntax")
+
+
+def _check_kept(resource: Resource, old: Object, asked: Object, names: tuple[str, ...]) -> None:
+    changed = [name for name in names if asked.get(name) and asked[name] != old.get(name)]
+    if changed:
+        shown = {name: f"Invalid value: {json.dumps(asked[name])}: field is immutable" for name in changed}
+        causes = [Cause("FieldValueInvalid", f"metadata.{name}", shown[name]) for name in changed]
+        raise errors.invalid(resource.kind, resource.group, old["name"], causes)
 
 
 def check_uid(resource: Resource, old: Object, uid: str | None) -> None:
@@ -177,6 +185,6 @@ def new_finalizers(old: Object, new: Object) -> list[str]:
 
 def check_new(resource: Resource, name: str, asked: Object) -> None:
     """409 when an apply that would create was meant for an object that existed."""
-    if asked.get("uid") or asked.get("resourceVersion"):
-        why = "the object has been deleted: an apply with uid or resourceVersion changes, it never creates"
+    if uid := asked.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, name, why)

@@ -135,6 +135,7 @@ class Writer:
         changed = patches.patched(old, patch.body, patch.type, shape_of(target.resource))
         obj = check_shape(target.resource, changed)
         metadata.check_patched(target.resource, old["metadata"], obj["metadata"])
+        metadata.check_update(target.resource, target.name, obj["metadata"])
         self._tell_unknown(target, obj, options)
         return self._replaced(target, old, obj, options)
 
@@ -185,7 +186,8 @@ class Writer:
         if target.subresource:
             raise errors.not_found(target.resource.plural, target.resource.group, target.name)
         metadata.check_new(target.resource, target.name, body["metadata"])
-        named = {**body, "metadata": {**body["metadata"], "name": target.name}}
+        meta = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
+        named = {**body, "metadata": {**meta, "name": target.name}}
         merged = self._merged(target, None, named, Patch("apply", named), options)
         new = self._new(target, merged)
         return self._commit_new(target, self.admission.admitted(target.resource, new, None), options)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
 
 LABELLED = frozenset({"namespaces", "services"})
+APIEXTENSIONS = "apiextensions.k8s.io"
 RBAC_GROUP = "rbac.authorization.k8s.io"
 RESTARTS = {"jobs.batch": ("OnFailure", "Never"), "pods": ("Always", "OnFailure", "Never")}
 Finder = Callable[[Object], Iterator[Cause]]
@@ -47,7 +48,7 @@ def invalid(path: str, value: Any, why: str) -> Cause:
 
 def problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
     """Every field of the object that Kubernetes would refuse."""
-    found = [*_finalizers(obj["metadata"])]
+    found = [] if resource.group == APIEXTENSIONS else list(_finalizers(obj["metadata"]))
     found += list(metadata_problems(resource, obj)) if old is None else list(shared_problems(obj["metadata"]))
     if resource.stored_as == "events":
         found += events.problems(resource, obj, old)

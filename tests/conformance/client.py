@@ -92,7 +92,8 @@ class Client:
     async def ask(
         self, method: str, path: str, *, body: Any = None, headers: Mapping[str, str] | None = None, **params: Any
     ) -> Answer:
-        data = None if body is None else json.dumps(body)
+        """A body of bytes is sent as it is: what is said twice in it is said twice."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body)
         sent = {"Content-Type": "application/json"} if data else {}
         async with (
             asyncio.timeout(PATIENCE),
@@ -134,9 +135,9 @@ class Client:
             assert answer.status == 200, await answer.text()
             yield Watch(answer)
 
-    async def until(self, path: str, holds: Any, **params: Any) -> Answer:
+    async def until(self, path: str, holds: Any, *, times: int = 200, **params: Any) -> Answer:
         """Asks again until the answer fits; the last answer is the assertion's message when it never does."""
-        for _ in range(200):
+        for _ in range(times):
             if holds(answer := await self.get(path, **params)):
                 return answer
             await asyncio.sleep(0.1)

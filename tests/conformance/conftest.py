@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.conformance.backends import embedded, real
 from tests.conformance.client import Client
+from tests.conformance.evolving import Evolving
+from tests.conformance.gauges import gauges
 from tests.conformance.objects import DEFINITIONS, Object, Places, definition
 
 from llmkube.api.crd import crds
@@ -36,7 +38,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 async def api(request: pytest.FixtureRequest, is_embedded: bool) -> AsyncIterator[Client]:
     opened = embedded(request.getfixturevalue("registry")) if is_embedded else real()
     async with opened as client:
-        for one in [*crds(), definition()]:
+        for one in [*crds(), definition(), gauges()]:
             await _install(client, one, again=is_embedded)
         yield client
 
@@ -63,6 +65,13 @@ async def here(api: Client) -> AsyncIterator[Places]:
     assert made.status == 201, made.body
     yield Places(name)
     await api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+async def evolving(api: Client) -> AsyncIterator[Evolving]:
+    found = Evolving(api)
+    yield found
+    await api.delete(found.definition)
 
 
 @pytest.fixture

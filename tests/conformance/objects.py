@@ -54,6 +54,10 @@ class Places:
         return self._in(f"/apis/{GROUP}/v1", "widgets")
 
     @property
+    def gauges(self) -> str:
+        return self._in(f"/apis/{GROUP}/v1", "gauges")
+
+    @property
     def models(self) -> str:
         return self._in("/apis/inference.llmkube.dev/v1alpha1", "models")
 

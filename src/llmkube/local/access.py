@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from llmkube.local.apiserver.proxying import LogReader
+    from llmkube.local.apiserver.podlogs import LogReader
     from llmkube.local.apiserver.registry import Registry
 
 PORTS = range(16443, 16543)

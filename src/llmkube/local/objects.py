@@ -128,6 +128,19 @@ def controller_reference(owner: Object) -> Object:
     }
 
 
+def container_of(pod: Object, wanted: str) -> str:
+    """The container that is meant: the only one, when none is named. StatusError 400 when there is no such one."""
+    spec, name = spec_of(pod), pod["metadata"]["name"]
+    names = [str(one["name"]) for kind in ("initContainers", "containers") for one in spec.get(kind) or ()]
+    if not wanted and len(spec.get("containers") or ()) == 1:
+        return names[-1]
+    if not wanted:
+        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
+    if wanted not in names:
+        raise bad_request(f"container {wanted} is not valid for pod {name}")
+    return wanted
+
+
 def with_status(obj: Object, status: Object) -> Object:
     return {**obj, "status": status}
 

@@ -54,7 +54,8 @@ def test_a_json_patch_operation_does_what_rfc_6902_says(operation: Object, after
     ("operation", "told"),
     [
         ({"op": "remove", "path": "/b"}, 'remove operation does not apply: doc is missing path: "/b": missing value'),
-        ({"op": "replace", "path": "/b", "value": 1}, 'doc is missing path: "/b"'),
+        ({"op": "replace", "path": "/b/c", "value": 1}, 'doc is missing path: "/b/c"'),
+        ({"op": "increment", "path": "/a"}, "Unexpected kind: increment"),
         ({"op": "add", "path": "/b/c", "value": 1}, 'doc is missing path: "/b/c"'),
         ({"op": "add", "path": "/a/3", "value": 1}, "invalid index '3': the list has 2 items"),
         ({"op": "add", "path": "/a/01", "value": 1}, "invalid index"),
@@ -77,7 +78,6 @@ def test_a_json_patch_that_does_not_fit_is_unprocessable(operation: Object, told
     [
         {"op": "remove"},
         [1],
-        [{"op": "increment", "path": "/a"}],
         [{"op": ["add"], "path": "/a"}],
         [{"op": "add", "path": "/a"}],
         [{"op": "remove", "path": "a"}],
@@ -254,7 +254,6 @@ def test_no_directive_and_no_null_is_stored_with_a_new_value() -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (pod({"image": "i"}), "does not contain declared merge key: name"),
         (pod("x"), "must be an object, found str"),  # type: ignore[arg-type]
         ({"spec": {"$patch": "append"}}, "unknown patch type found: append"),
         ({"spec": {"$patch": ["delete"]}}, "unknown patch type found"),
@@ -267,3 +266,9 @@ def test_a_malformed_strategic_patch_is_a_bad_request(body: Object, told: str) -
         strategic(pod({"name": "x"}), body)
     assert caught.value.code == 400
     assert told in caught.value.message
+
+
+def test_an_item_without_its_merge_key_fails_as_in_kubernetes() -> None:
+    with pytest.raises(StatusError, match="does not contain declared merge key: name") as caught:
+        strategic(pod({"name": "x"}), pod({"image": "i"}))
+    assert caught.value.code == 500

@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import builtin, defaults, errors
+from llmkube.local.apiserver import builtin, defaults, errors, metadata, scale
 from llmkube.local.apiserver.definitions import CustomSchema, validate_definition
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.apiserver.resources import DEFINITIONS
@@ -27,9 +27,11 @@ class Admission:
     def __init__(self) -> None:
         self._schemas: dict[tuple[str, str], tuple[Object, CustomSchema]] = {}
 
-    def unknown(self, resource: Resource, obj: Object) -> list[str]:
+    def undeclared(self, resource: Resource, obj: Object) -> list[str]:
+        """The paths of fields that the schema of a custom resource, or any metadata, does not know."""
         schema = self._schema(resource)
-        return schema.unknown(obj) if schema else []
+        strange = [f"metadata.{name}" for name in sorted(obj["metadata"]) if name not in metadata.FIELDS]
+        return [*strange, *(schema.undeclared(obj) if schema else ())]
 
     def admitted(self, resource: Resource, obj: Object, old: Object | None) -> Object:
         schema = self._schema(resource)
@@ -51,8 +53,9 @@ class Admission:
 
 
 def _custom_problems(resource: Resource, schema: CustomSchema, obj: Object, old: Object | None) -> list[Cause]:
-    named = [] if old is not None else list(builtin.metadata_problems(resource, obj))
-    return [*named, *schema.problems(obj, old)]
+    meta = obj["metadata"]
+    named = list(builtin.shared_problems(meta) if old is not None else builtin.metadata_problems(resource, obj))
+    return [*named, *schema.problems(obj, old), *scale.problems(resource, obj)]
 
 
 def _problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:

@@ -6,31 +6,34 @@ Pure. Not all that Kubernetes checks: what a local machine relies on, and what p
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.apiserver import events, immutable, owners
 from llmkube.local.apiserver.errors import Cause
+from llmkube.local.apiserver.names import (
+    CONFIG_KEY,
+    KEY_SAYS,
+    LABEL,
+    LABEL_KEY,
+    LABEL_SAYS,
+    LABEL_VALUE,
+    NAME_SAYS,
+    SEGMENT,
+    STANDARD_FINALIZERS,
+    SUBDOMAIN,
+    SUBDOMAIN_SAYS,
+)
 from llmkube.local.objects import Object, matches_labels, spec_of
 
 if TYPE_CHECKING:
+    import re
+
     from llmkube.local.apiserver.resources import Resource
 
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-SEGMENT = re.compile(r"[^/%]+")
-LABEL_KEY = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
-LABEL_SAYS = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"  # noqa: E501 - Kubernetes' own words
-SUBDOMAIN_SAYS = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"  # noqa: E501
 LABELLED = frozenset({"namespaces", "services"})
+APIEXTENSIONS = "apiextensions.k8s.io"
 RBAC_GROUP = "rbac.authorization.k8s.io"
-IMMUTABLE = {
-    "deployments.apps": ("selector",),
-    "replicasets.apps": ("selector",),
-    "jobs.batch": ("template", "completions", "selector", "completionMode", "podFailurePolicy"),
-    "persistentvolumeclaims": ("accessModes", "storageClassName", "volumeMode", "selector"),
-}
 RESTARTS = {"jobs.batch": ("OnFailure", "Never"), "pods": ("Always", "OnFailure", "Never")}
 Finder = Callable[[Object], Iterator[Cause]]
 
@@ -45,10 +48,13 @@ def invalid(path: str, value: Any, why: str) -> Cause:
 
 def problems(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
     """Every field of the object that Kubernetes would refuse."""
-    found = list(metadata_problems(resource, obj)) if old is None else list(_labels(obj["metadata"]))
+    found = [] if resource.group == APIEXTENSIONS else list(_finalizers(obj["metadata"]))
+    found += list(metadata_problems(resource, obj)) if old is None else list(shared_problems(obj["metadata"]))
+    if resource.stored_as == "events":
+        found += events.problems(resource, obj, old)
     if find := FINDERS.get(resource.name):
         found += find(obj)
-    return [*found, *_changed(resource, obj, old)] if old is not None else found
+    return [*found, *immutable.problems(resource, obj, old)] if old is not None else found
 
 
 def metadata_problems(resource: Resource, obj: Object) -> Iterator[Cause]:
@@ -60,7 +66,13 @@ def metadata_problems(resource: Resource, obj: Object) -> Iterator[Cause]:
         yield Cause("FieldValueTooLong", "metadata.name", f"Too long: may not be more than {limit} bytes")
     elif not pattern.fullmatch(name):
         yield invalid("metadata.name", name, says)
+    yield from shared_problems(meta)
+
+
+def shared_problems(meta: Object) -> Iterator[Cause]:
+    """What is held to in the metadata of every object, whenever it is written."""
     yield from _labels(meta)
+    yield from owners.problems(meta)
 
 
 def _name_rule(resource: Resource) -> tuple[re.Pattern[str], str, int]:
@@ -74,16 +86,30 @@ def _name_rule(resource: Resource) -> tuple[re.Pattern[str], str, int]:
 def _labels(meta: Object) -> Iterator[Cause]:
     for key, value in (meta.get("labels") or {}).items():
         if not LABEL_KEY.fullmatch(key):
-            yield invalid("metadata.labels", key, "name part must consist of alphanumeric characters, '-', '_' or '.'")
+            yield invalid("metadata.labels", key, NAME_SAYS)
         if not LABEL_VALUE.fullmatch(value):
             yield invalid("metadata.labels", value, "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', at most 63")  # fmt: skip # noqa: E501
+    for key in meta.get("annotations") or ():
+        if not LABEL_KEY.fullmatch(key.lower()):
+            yield invalid("metadata.annotations", key, NAME_SAYS)
+    for name in meta.get("finalizers") or ():
+        if not LABEL_KEY.fullmatch(str(name)):
+            yield invalid("metadata.finalizers", name, NAME_SAYS)
 
 
-def _changed(resource: Resource, obj: Object, old: Object) -> Iterator[Cause]:
-    before, after = spec_of(old), spec_of(obj)
-    for name in IMMUTABLE.get(resource.name, ()):
-        if name in before and before[name] != after.get(name):
-            yield invalid(f"spec.{name}", after.get(name), "field is immutable")
+def _finalizers(meta: Object) -> Iterator[Cause]:
+    """A finalizer of a built-in object has the domain of whom it belongs to, or is one of Kubernetes' own."""
+    for at, name in enumerate(meta.get("finalizers") or ()):
+        if "/" not in str(name) and name not in STANDARD_FINALIZERS:
+            why = "name is neither a standard finalizer name nor is it fully qualified"
+            yield invalid(f"metadata.finalizers[{at}]", name, why)
+
+
+def _keys(obj: Object) -> Iterator[Cause]:
+    for field in ("data", "binaryData"):
+        for key in obj.get(field) or ():
+            if not CONFIG_KEY.fullmatch(key):
+                yield invalid(f"{field}[{key}]", key, KEY_SAYS)
 
 
 def _list(value: Any) -> list[Object]:
@@ -183,4 +209,6 @@ FINDERS: Mapping[str, Finder] = {
     "jobs.batch": _job,
     "services": _service,
     "persistentvolumeclaims": _claim,
+    "configmaps": _keys,
+    "secrets": _keys,
 }

@@ -105,3 +105,9 @@ def _take_unapplied(rest: list[tuple[str, Any]], after: list[Any], wanted: dict[
         element, item = rest.pop()
         if element not in wanted:
             after.append(item)
+
+
+def told(undeclared: list[str]) -> str:
+    """Fields that no schema declares, as an error of the typed patch names them."""
+    lines = [f".{path}: field not declared in schema" for path in undeclared]
+    return lines[0] if len(lines) == 1 else "errors:" + "".join(f"\n  {line}" for line in lines)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmkube.local.apiserver.definitions import CustomSchema
 from llmkube.local.apiserver.established import CLEANUP, established, is_served
 from llmkube.local.apiserver.resources import DEFINITIONS
 from llmkube.local.objects import Object, is_deleting, time_text
@@ -30,8 +31,11 @@ class Definitions:
             self._serve(definition)
 
     def _serve(self, definition: Object) -> None:
+        """What was written under an earlier schema is read under this one."""
         if is_served(definition):
             self.catalog.define(definition)
+            name = name_of(definition)
+            self.storage.reshape(name, CustomSchema.of(self.catalog.named(name)).prepare)
 
     def finish(self, target: Target, obj: Object) -> Object:
         """A definition with its status; any other object as it is."""

@@ -5,8 +5,11 @@ Pure. Only the resources that a local machine runs or that clients read back are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from llmkube.local.apiserver import events
+from llmkube.local.apiserver import pod_defaults as pods
+from llmkube.local.apiserver.pod_defaults import each, with_defaults
 from llmkube.local.objects import Object, spec_of, status_of
 
 if TYPE_CHECKING:
@@ -14,22 +17,7 @@ if TYPE_CHECKING:
 
     from llmkube.local.apiserver.resources import Resource
 
-CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
-PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-CONTAINER: Object = {
-    "terminationMessagePath": "/dev/termination-log",
-    "terminationMessagePolicy": "File",
-    "resources": {},
-}
-PROBE: Object = {"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
-POD: Object = {
-    "restartPolicy": "Always",
-    "dnsPolicy": "ClusterFirst",
-    "terminationGracePeriodSeconds": 30,
-    "schedulerName": "default-scheduler",
-    "enableServiceLinks": True,
-    "securityContext": {},
-}
+RBAC_GROUP = "rbac.authorization.k8s.io"
 ROLLING: Object = {"maxSurge": "25%", "maxUnavailable": "25%"}
 DEPLOYMENT: Object = {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600}
 JOB: Object = {
@@ -39,12 +27,13 @@ JOB: Object = {
     "manualSelector": False,
     "podReplacementPolicy": "TerminatingOrFailed",
 }
-SERVICE: Object = {"type": "ClusterIP", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
-VOLUME_MODES: Mapping[str, Object] = {
-    "configMap": {"defaultMode": 420},
-    "secret": {"defaultMode": 420},
-    "projected": {"defaultMode": 420},
-    "downwardAPI": {"defaultMode": 420},
+SERVICE: Object = {"type": "ClusterIP", "sessionAffinity": "None"}
+INTERNAL: Object = {"internalTrafficPolicy": "Cluster"}
+EXTERNAL: Object = {"externalTrafficPolicy": "Cluster"}
+HEADLESS: Object = {"clusterIPs": ["None"], "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+HALF_BUSY: Object = {
+    "type": "Resource",
+    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
 }
 ALLOCATED = {
     "services": ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"),
@@ -56,6 +45,7 @@ def prepare(resource: Resource, obj: Object, old: Object | None) -> Object:
     """The object with Kubernetes' defaults; what the cluster allocated for it before is kept."""
     fill = FILLS.get(resource.name)
     filled = fill(obj) if fill else obj
+    filled = events.filled(resource, filled) if resource.stored_as == "events" else filled
     filled = _kept(filled, old, ALLOCATED.get(resource.name, ()))
     return filled if old is not None else _first_status(resource, filled)
 
@@ -66,122 +56,129 @@ def _kept(obj: Object, old: Object | None, names: tuple[str, ...]) -> Object:
     return {**obj, "spec": {**spec_of(obj), **missing}} if missing else obj
 
 
-FIRST_PHASE = {"pods": "Pending", "persistentvolumeclaims": "Pending", "namespaces": "Active"}
+FIRST_STATUS: Mapping[str, Object] = {
+    "pods": {"phase": "Pending"},
+    "persistentvolumeclaims": {"phase": "Pending"},
+    "namespaces": {"phase": "Active"},
+    "services": {"loadBalancer": {}},
+    "deployments.apps": {},
+    "jobs.batch": {},
+    "replicasets.apps": {"replicas": 0},
+    "horizontalpodautoscalers.autoscaling": {"desiredReplicas": 0, "currentMetrics": None},
+    "poddisruptionbudgets.policy": {
+        "currentHealthy": 0,
+        "desiredHealthy": 0,
+        "disruptionsAllowed": 0,
+        "expectedPods": 0,
+    },
+}
 
 
 def _first_status(resource: Resource, obj: Object) -> Object:
-    phase = FIRST_PHASE.get(resource.name)
-    if phase is None or status_of(obj).get("phase"):
+    first = FIRST_STATUS.get(resource.name)
+    if first is None:
         return obj
-    quality = {"qosClass": "BestEffort"} if resource.name == "pods" else {}
-    return {**obj, "status": {**status_of(obj), "phase": phase, **quality}}
-
-
-def _with(values: Object | None, defaults: Mapping[str, Any]) -> Object:
-    given = values or {}
-    return {**given, **{name: value for name, value in defaults.items() if given.get(name) is None}}
-
-
-def _is_objects(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(one, dict) for one in value)
-
-
-def _each(spec: Object, name: str, change: Callable[[Object], Object]) -> Object:
-    """The spec with every object of one list changed; anything else is left for validation to name."""
-    return {**spec, name: [change(one) for one in spec[name]]} if _is_objects(spec.get(name)) else spec
-
-
-def pod_spec(spec: Object) -> Object:
-    filled = _with(spec, POD)
-    for name in CONTAINERS:
-        filled = _each(filled, name, _container)
-    return _each(filled, "volumes", _volume)
-
-
-def _container(container: Object) -> Object:
-    filled = _each(_with(container, CONTAINER), "ports", lambda port: _with(port, {"protocol": "TCP"}))
-    if "imagePullPolicy" not in filled and filled.get("image"):
-        filled = {**filled, "imagePullPolicy": _pull_policy(str(filled["image"]))}
-    probes = {name: _probe(filled[name]) for name in PROBES if isinstance(filled.get(name), dict)}
-    return {**_each(filled, "env", _variable), **probes}
-
-
-def _pull_policy(image: str) -> str:
-    tag = image.rsplit("/", 1)[-1].partition(":")[2]
-    return "Always" if tag in {"", "latest"} and "@" not in image else "IfNotPresent"
-
-
-def _probe(probe: Object) -> Object:
-    filled = _with(probe, PROBE)
-    if isinstance(filled.get("httpGet"), dict):
-        filled["httpGet"] = _with(filled["httpGet"], {"path": "/", "scheme": "HTTP"})
-    return filled
-
-
-def _variable(variable: Object) -> Object:
-    source = variable.get("valueFrom")
-    field = source.get("fieldRef") if isinstance(source, dict) else None
-    if not isinstance(source, dict) or not isinstance(field, dict):
-        return variable
-    return {**variable, "valueFrom": {**source, "fieldRef": _with(field, {"apiVersion": "v1"})}}
-
-
-def _volume(volume: Object) -> Object:
-    modes = {
-        name: _with(volume[name], VOLUME_MODES[name]) for name in VOLUME_MODES if isinstance(volume.get(name), dict)
-    }
-    return {**volume, **modes}
+    quality = {"qosClass": pods.quality(spec_of(obj))} if resource.name == "pods" else {}
+    return {**obj, "status": {**first, **quality, **status_of(obj)}}
 
 
 def _pod(obj: Object) -> Object:
-    return {**obj, "spec": pod_spec(spec_of(obj))}
+    return {**obj, "spec": pods.pod_spec(spec_of(obj))}
 
 
 def _template(spec: Object) -> Object:
     template = spec.get("template")
     if not isinstance(template, dict) or not isinstance(template.get("spec"), dict):
         return spec
-    return {**spec, "template": {"metadata": {}, **template, "spec": pod_spec(template["spec"])}}
+    return {**spec, "template": {"metadata": {}, **template, "spec": pods.template_spec(template["spec"])}}
 
 
 def _deployment(obj: Object) -> Object:
-    spec = _with(_template(spec_of(obj)), {**DEPLOYMENT, "strategy": {"type": "RollingUpdate"}})
+    spec = with_defaults(_template(spec_of(obj)), {**DEPLOYMENT, "strategy": {"type": "RollingUpdate"}})
     strategy = spec["strategy"]
     if isinstance(strategy, dict) and strategy.get("type", "RollingUpdate") == "RollingUpdate":
-        rolling = _with(strategy.get("rollingUpdate"), ROLLING)
+        rolling = with_defaults(strategy.get("rollingUpdate"), ROLLING)
         spec["strategy"] = {**strategy, "type": "RollingUpdate", "rollingUpdate": rolling}
     return {**obj, "spec": spec}
 
 
 def _replica_set(obj: Object) -> Object:
-    return {**obj, "spec": _with(_template(spec_of(obj)), {"replicas": 1})}
+    return {**obj, "spec": with_defaults(_template(spec_of(obj)), {"replicas": 1})}
 
 
 def _job(obj: Object) -> Object:
-    spec = _with(_template(spec_of(obj)), JOB)
+    spec = with_defaults(_template(spec_of(obj)), JOB)
     if spec.get("completions") is None and spec.get("parallelism") is None:
         spec |= {"completions": 1}
-    return {**obj, "spec": _with(spec, {"parallelism": 1})}
+    return _tracked({**obj, "spec": with_defaults(spec, {"parallelism": 1})})
+
+
+def _tracked(job: Object) -> Object:
+    """A job finds its pods by its uid, in the labels of its template; a job without labels gets those of its pods."""
+    spec, meta = spec_of(job), job["metadata"]
+    if spec.get("manualSelector") or not isinstance(spec.get("template"), dict):
+        return job
+    told = {"job-name": meta["name"], "controller-uid": meta["uid"]}
+    told |= {f"batch.kubernetes.io/{name}": value for name, value in told.items()}
+    template = spec["template"]
+    labels = {**((template.get("metadata") or {}).get("labels") or {}), **told}
+    by_uid = {"matchLabels": {"batch.kubernetes.io/controller-uid": meta["uid"]}}
+    filled = {**spec, "template": {**template, "metadata": {**(template.get("metadata") or {}), "labels": labels}}}
+    return {
+        **job,
+        "metadata": {**meta, "labels": meta.get("labels") or labels},
+        "spec": with_defaults(filled, {"selector": by_uid}),
+    }
 
 
 def _service(obj: Object) -> Object:
-    return {**obj, "spec": _each(_with(spec_of(obj), SERVICE), "ports", _service_port)}
+    spec = each(with_defaults(spec_of(obj), SERVICE), "ports", _service_port)
+    if spec["type"] != "ExternalName":
+        spec = with_defaults(spec, INTERNAL)
+    if spec["type"] in {"NodePort", "LoadBalancer"}:
+        spec = with_defaults(spec, EXTERNAL)
+    if spec["type"] == "LoadBalancer":
+        spec = with_defaults(spec, {"allocateLoadBalancerNodePorts": True})
+    return {**obj, "spec": with_defaults(spec, HEADLESS) if spec.get("clusterIP") == "None" else spec}
 
 
 def _service_port(port: Object) -> Object:
-    return _with(port, {"protocol": "TCP", **({"targetPort": port["port"]} if "port" in port else {})})
+    return with_defaults(port, {"protocol": "TCP", **({"targetPort": port["port"]} if "port" in port else {})})
 
 
 def _claim(obj: Object) -> Object:
-    return {**obj, "spec": _with(spec_of(obj), {"volumeMode": "Filesystem"})}
+    spec = with_defaults(spec_of(obj), {"volumeMode": "Filesystem"})
+    return {**obj, "spec": pods.inside(spec, "resources", pods.amounts)}
 
 
 def _secret(obj: Object) -> Object:
-    return _with(obj, {"type": "Opaque"})
+    return with_defaults(obj, {"type": "Opaque"})
+
+
+def _autoscaler(obj: Object) -> Object:
+    return {**obj, "spec": with_defaults(spec_of(obj), {"minReplicas": 1, "metrics": [HALF_BUSY]})}
+
+
+def _policy(obj: Object) -> Object:
+    """A NetworkPolicy: about what comes in, and about what goes out where it says anything of it."""
+    spec = spec_of(obj)
+    kinds = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+    for way in ("ingress", "egress"):
+        spec = each(spec, way, lambda rule: each(rule, "ports", lambda port: with_defaults(port, {"protocol": "TCP"})))
+    return {**obj, "spec": with_defaults(spec, {"policyTypes": kinds})}
+
+
+def _binding(obj: Object) -> Object:
+    return each(obj, "subjects", _subject)
+
+
+def _subject(subject: Object) -> Object:
+    group = RBAC_GROUP if subject.get("kind") in {"User", "Group"} else None
+    return with_defaults(subject, {"apiGroup": group}) if group else subject
 
 
 def _definition(obj: Object) -> Object:
-    return {**obj, "spec": _with(spec_of(obj), {"conversion": {"strategy": "None"}})}
+    return {**obj, "spec": with_defaults(spec_of(obj), {"conversion": {"strategy": "None"}})}
 
 
 FILLS: Mapping[str, Callable[[Object], Object]] = {
@@ -192,5 +189,9 @@ FILLS: Mapping[str, Callable[[Object], Object]] = {
     "services": _service,
     "persistentvolumeclaims": _claim,
     "secrets": _secret,
+    "horizontalpodautoscalers.autoscaling": _autoscaler,
+    "networkpolicies.networking.k8s.io": _policy,
+    "rolebindings.rbac.authorization.k8s.io": _binding,
+    "clusterrolebindings.rbac.authorization.k8s.io": _binding,
     "customresourcedefinitions.apiextensions.k8s.io": _definition,
 }

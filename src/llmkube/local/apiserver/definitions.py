@@ -5,10 +5,11 @@ Pure. Messages are kube-apiserver's own, so that tools which read them keep work
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import pruning
+from llmkube.local.apiserver import pruning, rules
 from llmkube.local.apiserver.errors import Cause
 from llmkube.local.apiserver.validation import problems
 from llmkube.local.objects import Object, spec_of
@@ -35,13 +36,23 @@ class CustomSchema:
         body = pruning.defaulted(pruning.pruned(_body(obj), self.schema), self.schema)
         return {**body, **{name: obj[name] for name in pruning.ROOT if name in obj}}
 
-    def problems(self, obj: Object, old: Object | None) -> list[Cause]:
-        return problems(_body(obj), None if old is None else _body(old), self.schema)
+    @functools.cached_property
+    def has_rules(self) -> bool:
+        return rules.there_are(self.schema)
 
-    def unknown(self, obj: Object) -> list[str]:
+    def problems(self, obj: Object, old: Object | None) -> list[Cause]:
+        return problems(obj, old, self.known, has_rules=self.has_rules)
+
+    @functools.cached_property
+    def known(self) -> Object:
+        """The schema, in which the root's own fields are what they are in every object."""
+        properties = {**(self.schema.get("properties") or {}), **{name: {} for name in pruning.ROOT}}
+        return {**self.schema, "properties": properties}
+
+    def undeclared(self, obj: Object) -> list[str]:
         dropped: list[str] = []
         pruning.pruned(_body(obj), self.schema, dropped=dropped)
-        return [f'unknown field "{path}"' for path in dropped]
+        return sorted(dropped)
 
 
 def _body(obj: Object) -> Object:

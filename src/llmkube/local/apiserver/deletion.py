@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from llmkube.local.objects import Object, bad_request, spec_of, status_of, time_text
+from llmkube.local.objects import Object, spec_of, status_of, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,13 +30,6 @@ class Deletion:
     uid: str | None = None
     resource_version: str | None = None
     grace_period: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.propagation not in FINALIZER_OF:
-            found = self.propagation
-            raise bad_request(f'propagationPolicy: "{found}" is none of "Background", "Foreground", "Orphan"')
-        if self.grace_period is not None and self.grace_period < 0:
-            raise bad_request(f"gracePeriodSeconds: {self.grace_period} must not be negative")
 
 
 def marked(resource: Resource, obj: Object, asked: Deletion, now: datetime) -> Object | None:

@@ -75,8 +75,9 @@ def not_found(plural: str, group: str, name: str) -> StatusError:
     )
 
 
-def already_exists(plural: str, group: str, name: str) -> StatusError:
-    message = f'{qualified(plural, group)} "{name}" already exists'
+def already_exists(plural: str, group: str, name: str, *, is_going: bool = False) -> StatusError:
+    going = "object is being deleted: " if is_going else ""
+    message = f'{going}{qualified(plural, group)} "{name}" already exists'
     return StatusError(409, "AlreadyExists", message, _details(name=name, group=group, kind=plural))
 
 

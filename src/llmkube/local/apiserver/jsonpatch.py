@@ -51,13 +51,14 @@ def _rejected(why: str) -> StatusError:
 
 
 def _checked(operation: Any) -> dict[str, Any]:
-    kind = operation.get("op") if isinstance(operation, dict) else None
-    if not isinstance(kind, str) or kind not in NEEDED:
-        raise bad_request(f"Unexpected kind: {kind}: a JSON patch operation is one of {', '.join(NEEDED)}")
+    if not isinstance(operation, dict) or not isinstance(kind := operation.get("op", ""), str):
+        raise bad_request(f"error decoding patch: {str(operation)[:80]} is no operation of a JSON patch")
+    if kind not in NEEDED:
+        raise _rejected(f"Unexpected kind: {kind}: a JSON patch operation is one of {', '.join(NEEDED)}")
     missing = [name for name in NEEDED[kind] if name not in operation]
     if missing:
         raise bad_request(f"{kind} operation of the JSON patch has no {missing[0]!r}")
-    return operation  # type: ignore[no-any-return]
+    return operation
 
 
 def _operated(document: Any, operation: dict[str, Any]) -> tuple[Any, int]:
@@ -77,10 +78,12 @@ def _edited(document: Any, kind: str, path: Pointer, value: Any) -> Any:
         return added(document, path, value)
     if kind == "remove":
         return removed(document, path)
-    found = at(document, path)
+    parent = at(document, path[:-1])
     if kind == "replace":
-        return replaced(document, path, value)
-    if not same_value(found, value):
+        # As in Kubernetes, a field of a map need not be there to be replaced.
+        return added(document, path, value) if isinstance(parent, dict) else replaced(document, path, value)
+    is_null = value is None and isinstance(parent, dict) and path[-1] not in parent
+    if not is_null and not same_value(at(document, path), value):
         raise _rejected(f"testing value /{'/'.join(path)} failed: test failed")
     return document
 

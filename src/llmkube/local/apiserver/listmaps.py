@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver.fieldsets import compact
-from llmkube.local.objects import bad_request
+from llmkube.local.objects import StatusError, bad_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ _GONE = object()
 
 
 def merged(base: list[Any], patch: list[Any], shape: Shape, merge_item: MergeItem) -> list[Any]:
-    """The items of both; those with the same merge key merge. StatusError 400 for a patch item without its key."""
+    """The items of both; those with the same merge key merge. StatusError 500 for a patch item without its key."""
     key = shape.keys[0]
     if any(_directive(one) == "replace" for one in patch):
         base, patch = [], [one for one in patch if _directive(one) != "replace"]
@@ -66,7 +66,7 @@ def _checked_identity(item: Any, key: str) -> str:
     if not isinstance(item, dict):
         raise bad_request(f"an item of a list that merges by {key} must be an object, found {type(item).__name__}")
     if item.get(key) is None:
-        raise bad_request(f"map: {sorted(item)[:10]} does not contain declared merge key: {key}")
+        raise StatusError(500, "", f"map: {sorted(item)[:10]} does not contain declared merge key: {key}")
     return _identity(item, key)
 
 

@@ -5,6 +5,7 @@ Pure: it makes new metadata from old and asked-for metadata. It never stores.
 
 from __future__ import annotations
 
+import json
 import secrets
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,10 @@ SERVER_OWNED = (
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
     "generation",
-    "generateName",
 )
+ENDING = ("deletionTimestamp", "deletionGracePeriodSeconds")
+CLIENT_OWNED = ("generateName", "labels", "annotations", "finalizers", "ownerReferences", "managedFields")
+FIELDS = frozenset({*SERVER_OWNED, *CLIENT_OWNED, "resourceVersion", "selfLink"})
 COUNTED = frozenset(
     {
         "pods",
@@ -48,13 +51,11 @@ COUNTED = frozenset(
 
 def for_create(resource: Resource, namespace: str | None, asked: Object, now: str) -> Object:
     """The metadata of a new object."""
-    wanted = {name: value for name, value in asked.items() if name not in {*SERVER_OWNED, "resourceVersion"}}
+    wanted = {name: asked[name] for name in asked if name in CLIENT_OWNED}
     if asked.get("resourceVersion"):
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
-    generated = {"generateName": asked["generateName"]} if asked.get("generateName") else {}
     return {
         "name": _name(resource, asked),
-        **generated,
         **({"namespace": _namespace(resource, namespace, asked)} if resource.namespaced else {}),
         "uid": str(uuid.uuid4()),
         **({"generation": 1} if has_generation(resource) else {}),
@@ -86,7 +87,7 @@ def for_update(resource: Resource, old: Object, asked: Object) -> Object:
     """The metadata of an object that is replaced: what the server owns stays as it was."""
     check_identity(resource, old, asked)
     kept = {name: old[name] for name in SERVER_OWNED if name in old}
-    changed = {name: value for name, value in asked.items() if name not in SERVER_OWNED}
+    changed = {name: value for name, value in asked.items() if name in CLIENT_OWNED}
     return {**kept, **without_empty(changed), "resourceVersion": old["resourceVersion"]}
 
 
@@ -100,8 +101,9 @@ def check_update(resource: Resource, name: str, asked: Object) -> None:
 
 
 def check_identity(resource: Resource, old: Object, asked: Object) -> None:
-    """409 when the request was made for another state, or another object, of this name."""
+    """409 when the request was made for another state, or another object, of this name; 422 for what never changes."""
     name = old["name"]
+    _check_kept(resource, old, asked, ENDING)
     if (uid := asked.get("uid")) and uid != old["uid"]:
         check_uid(resource, old, uid)
     if (version := asked.get("resourceVersion")) and version != old["resourceVersion"]:
@@ -113,19 +115,40 @@ def check_identity(resource: Resource, old: Object, asked: Object) -> None:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
+def check_patched(resource: Resource, old: Object, asked: Object) -> None:
+    """422 when a patch, or an apply, sets another uid; 500 for a resourceVersion that is none."""
+    _check_kept(resource, old, asked, ("uid",))
+    version = str(asked.get("resourceVersion") or "0")
+    if not (version.isascii() and version.isdigit()):
+        raise StatusError(500, "", f"strconv.ParseUint: parsing {errors.quoted(version)}: invalid syntax")
+
+
+def _check_kept(resource: Resource, old: Object, asked: Object, names: tuple[str, ...]) -> None:
+    changed = [name for name in names if asked.get(name) and asked[name] != old.get(name)]
+    if changed:
+        shown = {name: f"Invalid value: {json.dumps(asked[name])}: field is immutable" for name in changed}
+        causes = [Cause("FieldValueInvalid", f"metadata.{name}", shown[name]) for name in changed]
+        raise errors.invalid(resource.kind, resource.group, old["name"], causes)
+
+
 def check_uid(resource: Resource, old: Object, uid: str | None) -> None:
     if uid is not None and uid != old["uid"]:
         why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['uid']}"
         raise errors.conflict(resource.plural, resource.group, old["name"], why)
 
 
-def check_version(resource: Resource, old: Object, version: str | None) -> None:
+def check_preconditions(resource: Resource, old: Object, uid: str | None, version: str | None) -> None:
+    """409 when a delete was meant for another object, or another state, of this name."""
+    if uid is not None and uid != old["uid"]:
+        why = _other("UID", uid, old["uid"], "The object might have been deleted and then recreated")
+        raise errors.conflict(resource.kind, resource.group, old["name"], why)
     if version is not None and version != old["resourceVersion"]:
-        found = old["resourceVersion"]
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {found}"
-        )
-        raise errors.conflict(resource.plural, resource.group, old["name"], why)
+        why = _other("ResourceVersion", version, old["resourceVersion"], "The object might have been modified")
+        raise errors.conflict(resource.kind, resource.group, old["name"], why)
+
+
+def _other(what: str, asked: str, found: str, maybe: str) -> str:
+    return f"the {what} in the precondition ({asked}) does not match the {what} in record ({found}). {maybe}"
 
 
 def has_generation(resource: Resource) -> bool:
@@ -162,6 +185,6 @@ def new_finalizers(old: Object, new: Object) -> list[str]:
 
 def check_new(resource: Resource, name: str, asked: Object) -> None:
     """409 when an apply that would create was meant for an object that existed."""
-    if asked.get("uid") or asked.get("resourceVersion"):
-        why = "the object has been deleted: an apply with uid or resourceVersion changes, it never creates"
+    if uid := asked.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, name, why)

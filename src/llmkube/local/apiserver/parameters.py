@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmkube.local.apiserver import incoming, listoptions
-from llmkube.local.apiserver.deletion import Deletion
 from llmkube.local.apiserver.errors import StatusError, plain
 from llmkube.local.apiserver.pages import Query
 from llmkube.local.apiserver.watching import Start
@@ -25,16 +24,6 @@ PATCH_TYPES: Mapping[str, PatchType] = {
     "application/apply-patch+yaml": "apply",
 }
 LONGEST_SECONDS = 3600
-
-
-def number(parameters: Mapping[str, str], name: str, *, highest: int = 2**62) -> int | None:
-    """A whole number of at least 0, None when it is not given."""
-    text = parameters.get(name, "")
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > highest:
-        raise bad_request(f"{name}: expected a whole number from 0 to {highest}, found {text[:40]!r}")
-    return int(text)
 
 
 def query(parameters: Mapping[str, str], namespace: str | None, asked: ListOptions) -> Query:
@@ -66,42 +55,25 @@ def start(asked: ListOptions) -> Start:
 
 
 def dry_run(parameters: Mapping[str, str]) -> bool:
-    asked = parameters.get("dryRun", "")
-    if asked not in {"", "All"}:
-        raise bad_request(f'dryRun: Unsupported value: "{asked}": supported values: "All"')
-    return asked == "All"
+    return parameters.get("dryRun", "") == "All"
 
 
 def manager(parameters: Mapping[str, str], agent: str) -> str:
     """The field manager: named by the request, else the client program's name."""
-    named = parameters.get("fieldManager", "")
-    if len(named) > 128 or not named.isprintable():
-        raise bad_request("fieldManager: expected at most 128 printable characters")
-    return named or agent.partition("/")[0][:128]
+    return parameters.get("fieldManager", "") or agent.partition("/")[0][:128]
 
 
-def deletion(parameters: Mapping[str, str], body: bytes) -> Deletion:
-    """DeleteOptions: the body's, and the query's where the body says nothing."""
-    options = document(body) if body.strip() else {}
-    conditions = options.get("preconditions") or {}
-    grace = options.get("gracePeriodSeconds", number(parameters, "gracePeriodSeconds"))
-    if not isinstance(grace, int | None) or not isinstance(conditions, dict):
-        raise bad_request("DeleteOptions: expected whole gracePeriodSeconds and an object of preconditions")
-    propagation = options.get("propagationPolicy") or parameters.get("propagationPolicy") or "Background"
-    return Deletion(str(propagation), conditions.get("uid"), conditions.get("resourceVersion"), grace)
-
-
-def document(body: bytes) -> Object:
-    found = value(body)
+def document(body: bytes, twice: list[str] | None = None) -> Object:
+    found = value(body, twice)
     if not isinstance(found, dict):
         raise bad_request(f"the body must be a JSON object, found {type(found).__name__}")
     return found
 
 
-def value(body: bytes) -> Any:
-    """The body as JSON, of bounded depth."""
+def value(body: bytes, twice: list[str] | None = None) -> Any:
+    """The body as JSON, of bounded depth; the paths of fields that it says twice are added to `twice`."""
     try:
-        return incoming.parsed(body)
+        return incoming.parsed(body, twice)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the body is not JSON: {error}") from None
 

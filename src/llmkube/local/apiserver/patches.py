@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from llmkube.local.objects import Object
 
 
+ACCEPTED = (
+    "accepted media types include: application/json-patch+json, application/merge-patch+json, "
+    "application/apply-patch+yaml"
+)
+
+
 def patched(obj: Object, body: Any, patch_type: Literal["json", "merge", "strategic"], shape: Shape) -> Object:
     """The object after a patch. StatusError: 400 malformed, 413 too many operations, 415 a strategic patch of a
     custom resource, 422 a patch that does not fit the object."""
@@ -27,7 +33,7 @@ def patched(obj: Object, body: Any, patch_type: Literal["json", "merge", "strate
             result = merged(obj, _an_object(body))
         case "strategic":
             if isinstance(shape, SchemaShape):
-                raise errors.plain(415)
+                raise StatusError(415, "UnsupportedMediaType", f"{errors.PLAIN_REASONS[415][1]} - {ACCEPTED}")
             result = strategic.merged(obj, _an_object(body), shape)
     if not isinstance(result, dict):
         raise StatusError(422, "Invalid", f"the patch must leave an object, found {type(result).__name__}")

@@ -1,4 +1,4 @@
-"""What the API server passes through: the logs of a container, and HTTP to a Service's endpoint.
+"""What the API server passes through: HTTP to a Service's endpoint.
 
 Bytes are streamed as they come, both ways. A client's Kubernetes token is never passed on.
 """
@@ -6,18 +6,18 @@ Bytes are streamed as they come, both ways. A client's Kubernetes token is never
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from llmkube.local.apiserver import errors, listoptions, parameters
+from llmkube.local.apiserver import errors
 from llmkube.local.apiserver.errors import StatusError
 from llmkube.local.objects import bad_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
 
     from llmkube.local.apiserver.registry import Registry
     from llmkube.local.apiserver.requests import Target
@@ -31,47 +31,6 @@ HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailers", "transfer-encoding"}
     | {"upgrade", "host", "authorization", "content-length", "accept-encoding"}
 )
-
-
-class LogReader(Protocol):
-    """Reads what containers wrote; the node has it."""
-
-    async def logs(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        *,
-        follow: bool = False,
-        tail: int | None = None,
-        previous: bool = False,
-        since_seconds: int | None = None,
-        timestamps: bool = False,
-    ) -> AsyncIterator[bytes]: ...
-
-
-async def logs(reader: LogReader, request: web.Request, target: Target) -> web.StreamResponse:
-    query = request.query
-    chunks = await reader.logs(
-        target.namespace or "",
-        target.name,
-        query.get("container", ""),
-        follow=listoptions.flag(query, "follow"),
-        tail=parameters.number(query, "tailLines"),
-        previous=listoptions.flag(query, "previous"),
-        since_seconds=parameters.number(query, "sinceSeconds"),
-        timestamps=listoptions.flag(query, "timestamps"),
-    )
-    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-    await response.prepare(request)
-    left = parameters.number(query, "limitBytes")
-    async for chunk in chunks:
-        await response.write(chunk if left is None else chunk[:left])
-        left = None if left is None else left - len(chunk)
-        if left is not None and left <= 0:
-            break
-    await response.write_eof()
-    return response
 
 
 @dataclass(frozen=True)

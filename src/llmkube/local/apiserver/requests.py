@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from llmkube.local.objects import Key
+from llmkube.local.objects import Key, Object
 
 if TYPE_CHECKING:
     from llmkube.local.apiserver.resources import Resource
 
 PatchType = Literal["json", "merge", "strategic", "apply"]
-OnUnknown = Callable[[list[str]], None]
+OnUnknown = Callable[[list[str], Object], None]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Options:
-    """`on_unknown` is told the fields that a schema does not know, before they are dropped."""
+    """`on_unknown` is told the fields that a schema does not know, and the object, before they are dropped."""
 
     manager: str = ""
     dry_run: bool = False

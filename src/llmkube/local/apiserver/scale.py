@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmkube.local.apiserver import errors
 from llmkube.local.apiserver.errors import Cause
-from llmkube.local.objects import Object, spec_of
+from llmkube.local.objects import Object, StatusError, bad_request, spec_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from llmkube.local.apiserver.resources import Resource
 
+API_VERSION = "autoscaling/v1"
 COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -35,26 +38,55 @@ def places(resource: Resource) -> Places:
 def scale_of(resource: Resource, obj: Object) -> Object:
     where = places(resource)
     selector = _value(obj, where.selector) if where.selector else _selector_text(obj)
+    asked = _value(obj, where.spec)
     return {
         "kind": "Scale",
-        "apiVersion": "autoscaling/v1",
+        "apiVersion": API_VERSION,
         "metadata": {name: obj["metadata"][name] for name in COPIED if name in obj["metadata"]},
-        "spec": {"replicas": _value(obj, where.spec) or 0},
+        "spec": {"replicas": asked} if asked else {},
         "status": {"replicas": _value(obj, where.status) or 0, **({"selector": selector} if selector else {})},
     }
 
 
 def scaled(resource: Resource, obj: Object, scale: Object) -> Object:
     """The object with the replicas that a Scale asks for."""
-    replicas = spec_of(scale).get("replicas", 0)
-    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 0:
-        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
-        name = obj["metadata"]["name"]
-        raise errors.invalid("Scale", "autoscaling", name, [Cause("FieldValueInvalid", "spec.replicas", why)])
+    replicas = _asked(resource, obj["metadata"]["name"], scale)
     new: Object = _with(obj, places(resource).spec.strip(".").split("."), replicas)
     asked = scale.get("metadata") or {}
     checked = {name: asked[name] for name in ("uid", "resourceVersion") if asked.get(name)}
     return {**new, "metadata": {**obj["metadata"], **checked}}
+
+
+def intent(resource: Resource, name: str, scale: Object) -> Object:
+    """The part of the object that an applied Scale is about. StatusError 500 for a custom one, as in Kubernetes."""
+    if scale.get("kind") != "Scale" or scale.get("apiVersion") != API_VERSION:
+        raise bad_request(f"the body must be an {API_VERSION} Scale")
+    if resource.is_custom:
+        why = f"request to convert CR to an invalid group/version: {API_VERSION}"
+        kind = f"failed to convert new object (/; {API_VERSION}, Kind=Scale) to proper version"
+        raise StatusError(500, "", f"{kind}: {why}")
+    replicas = {"spec": {"replicas": _asked(resource, name, scale)}} if "replicas" in spec_of(scale) else {}
+    meta = scale.get("metadata") or {}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta, **replicas}
+
+
+def _asked(resource: Resource, name: str, scale: Object) -> int:
+    replicas = spec_of(scale).get("replicas") or 0
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise bad_request(f"Scale.spec.replicas: expected a whole number, found {type(replicas).__name__}")
+    if replicas < 0 and not resource.is_custom:
+        why = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise errors.invalid("Scale", "autoscaling", name, [Cause("FieldValueInvalid", "spec.replicas", why)])
+    return replicas
+
+
+def problems(resource: Resource, obj: Object) -> Iterator[Cause]:
+    """Where a custom object counts, it counts from 0."""
+    if "scale" not in resource.subresources:
+        return
+    for path in (places(resource).spec, places(resource).status):
+        if isinstance(found := _value(obj, path), int) and found < 0:
+            yield Cause("FieldValueInvalid", path, f"Invalid value: {found}: should be a non-negative integer")
 
 
 def _value(obj: Any, path: str) -> Any:
@@ -70,5 +102,19 @@ def _with(obj: Object | None, path: list[str], value: Any) -> Any:
 
 
 def _selector_text(obj: Object) -> str:
+    """As labels.Selector prints itself: by key."""
     selector = spec_of(obj).get("selector") or {}
-    return ",".join(f"{name}={value}" for name, value in sorted((selector.get("matchLabels") or {}).items()))
+    equal = [(name, f"{name}={value}") for name, value in (selector.get("matchLabels") or {}).items()]
+    other = [(one["key"], _expression(one)) for one in selector.get("matchExpressions") or ()]
+    return ",".join(text for _, text in sorted([*equal, *other]))
+
+
+def _expression(one: Object) -> str:
+    values = ",".join(sorted(one.get("values") or ()))
+    forms = {
+        "In": "{key} in ({values})",
+        "NotIn": "{key} notin ({values})",
+        "Exists": "{key}",
+        "DoesNotExist": "!{key}",
+    }
+    return forms[one["operator"]].format(key=one["key"], values=values)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from llmkube.local.apiserver import discovery, errors, openapi, paths, proxying, responses, verbs
+from llmkube.local.apiserver import discovery, errors, openapi, paths, podlogs, proxying, responses, verbs
 from llmkube.local.apiserver.errors import StatusError
 from llmkube.local.apiserver.requests import Target
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from llmkube.local.apiserver.proxying import LogReader
+    from llmkube.local.apiserver.podlogs import LogReader
     from llmkube.local.apiserver.registry import Registry
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,6 +35,7 @@ SUBRESOURCE_VERBS = {
     "scale": frozenset({"GET", "PUT", "PATCH"}),
     "finalize": frozenset({"PUT"}),
     "binding": frozenset({"POST"}),
+    "log": frozenset({"GET"}),
 }
 log = logging.getLogger(__name__)
 
@@ -150,12 +151,13 @@ class ApiServer:
             raise errors.plain(404)
         target = Target(resource, path.namespace, path.name, path.subresource)
         if path.subresource and path.subresource not in resource.subresources:
-            raise errors.plain(404)
+            is_custom = resource.is_custom and path.name
+            raise errors.not_found(resource.plural, resource.group, path.name) if is_custom else errors.plain(404)
         return await self._verb(request, target, path.rest)
 
     async def _verb(self, request: web.Request, target: Target, rest: str) -> web.StreamResponse:
-        if target.subresource == "log":
-            return await proxying.logs(self._log_reader, request, target)
+        if target.subresource == "log" and request.method == "GET":
+            return await podlogs.logs(self._registry, self._log_reader, request, target)
         if target.subresource == "proxy" and self._session is not None:
             return await proxying.proxy(self._registry, self._session, request, target, rest)
         allowed = SUBRESOURCE_VERBS.get(target.subresource, VERBS.keys())

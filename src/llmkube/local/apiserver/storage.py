@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from llmkube.local.objects import Key, Object, key_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 HISTORY = 5000
@@ -74,6 +75,10 @@ class Storage:
 
     def all(self, resource: str) -> dict[Key, Object]:
         return self._objects[resource]
+
+    def reshape(self, resource: str, change: Callable[[Object], Object]) -> None:
+        """Shows every object of a resource otherwise than it was written; that is no change that is told."""
+        self._objects[resource] = {key: change(obj) for key, obj in self._objects[resource].items()}
 
     def write(self, change: ChangeType, resource: str, obj: Object) -> WatchEvent:
         """Commits one change under the next revision; returns it with the revision in the object."""

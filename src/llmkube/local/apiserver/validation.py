@@ -1,6 +1,6 @@
 """Whether a value fits a structural schema: types, enums, patterns, bounds, required fields, unique keys, rules.
 
-Pure and total: whatever the value, it gives a list of causes.
+Pure and total: whatever the value, it gives a list of causes, in kube-apiserver's words.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from llmkube.local.apiserver import cel
+from llmkube.local.apiserver import alternatives, formats, rules
+from llmkube.local.apiserver.correlation import NOTHING, field_of, is_kept, item_of
 from llmkube.local.apiserver.errors import Cause
-from llmkube.local.apiserver.pruning import properties_of, schema_of
+from llmkube.local.apiserver.pruning import schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,33 +28,51 @@ TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
 }
 DEEPEST = 64
+SHOWN_CHARACTERS = 10_000
+ROOT = "<nil>"
+SHAPE = frozenset(
+    {"FieldValueTypeInvalid", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueNotSupported"}
+)
+NOT_CHECKED = Cause(
+    "FieldValueInvalid",
+    ROOT,
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+)
 
 
-def problems(value: Any, old: Any, schema: Object) -> list[Cause]:
-    """Everything that is wrong; rules are asked only about values whose shape is right."""
-    shape = list(_shape(value, schema, "", 0))
-    return shape or list(_rules(value, old, schema, ""))
+def problems(obj: Object, old: Object | None, schema: Object, *, has_rules: bool) -> list[Cause]:
+    """Everything that is wrong and was not before; rules are asked only about an object whose shape is right."""
+    before = NOTHING if old is None else old
+    found = list(shape(obj, before, schema, "", 0))
+    if old is None or not list(duplicates(old, schema, "")):
+        found += duplicates(obj, schema, "")
+    if not has_rules:
+        return found
+    if any(one.reason in SHAPE for one in found):
+        return [*found, NOT_CHECKED]
+    return [*found, *rules.problems(rules.known(obj), before if old is None else rules.known(old), schema)]
 
 
-def _shape(value: Any, schema: Object, path: str, depth: int) -> Iterator[Cause]:
+def shape(value: Any, old: Any, schema: Object, path: str, depth: int) -> Iterator[Cause]:
+    if is_kept(value, old) or (value is None and schema.get("nullable")):
+        return
     if depth > DEEPEST:
         yield Cause("FieldValueInvalid", path, f"Invalid value: nested more than {DEEPEST} levels deep")
-    elif value is None and schema.get("nullable"):
         return
-    elif not _has_type(value, schema):
-        yield Cause(
-            "FieldValueTypeInvalid", path, f'Invalid value: "{_type_name(value)}": {_wrong_type(value, schema, path)}'
-        )
+    if not _has_type(value, schema):
+        yield _wrong_type(value, _types(schema), path)
     else:
         yield from _enum(value, schema, path)
         if isinstance(value, str):
             yield from _text(value, schema, path)
         elif isinstance(value, dict):
-            yield from _map(value, schema, path, depth)
+            yield from _map(value, old, schema, path, depth)
         elif isinstance(value, list):
-            yield from _list(value, schema, path, depth)
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            yield from _number(value, schema, path)
+            yield from _list(value, old, schema, path, depth)
+        yield from alternatives.problems(schema, path, lambda one: shape(value, NOTHING, one, path, depth + 1))
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _number(value, schema, path)
 
 
 def _has_type(value: Any, schema: Object) -> bool:
@@ -69,6 +88,10 @@ def _has_type(value: Any, schema: Object) -> bool:
     return bool(isinstance(value, TYPES.get(expected, (object,))))
 
 
+def _types(schema: Object) -> str:
+    return "integer,string" if schema.get("x-kubernetes-int-or-string") else str(schema.get("type"))
+
+
 def _type_name(value: Any) -> str:
     if value is None:
         return "null"
@@ -77,88 +100,106 @@ def _type_name(value: Any) -> str:
     return next((name for name, types in TYPES.items() if isinstance(value, types)), "unknown")
 
 
-def _wrong_type(value: Any, schema: Object, path: str) -> str:
-    expected = "integer,string" if schema.get("x-kubernetes-int-or-string") else schema.get("type")
-    return f'{path or "body"} in body must be of type {expected}: "{_type_name(value)}"'
+def _wrong_type(value: Any, expected: str, path: str) -> Cause:
+    found = _type_name(value)
+    why = f'{path or "body"} in body must be of type {expected}: "{found}"'
+    return Cause("FieldValueTypeInvalid", path or ROOT, f'Invalid value: "{found}": {why}')
 
 
 def _enum(value: Any, schema: Object, path: str) -> Iterator[Cause]:
     allowed = schema.get("enum")
     if allowed and value not in allowed:
-        supported = ", ".join(json.dumps(one) for one in allowed)
+        names = [one if isinstance(one, str) else json.dumps(one, separators=(",", ":")) for one in allowed]
+        supported = ", ".join(json.dumps(one) for one in names)
         yield Cause(
             "FieldValueNotSupported", path, f"Unsupported value: {json.dumps(value)}: supported values: {supported}"
         )
 
 
+def _invalid(path: str, value: Any, why: str) -> Cause:
+    return Cause("FieldValueInvalid", path, f"Invalid value: {value}: {path} in body {why}")
+
+
 def _text(value: str, schema: Object, path: str) -> Iterator[Cause]:
-    shown = f"Invalid value: {json.dumps(value[:200])}: {path} in body"
+    shown = json.dumps(value[:SHOWN_CHARACTERS], ensure_ascii=False)
     longest, shortest, pattern = schema.get("maxLength"), schema.get("minLength"), schema.get("pattern")
     if longest is not None and len(value) > longest:
         yield Cause("FieldValueTooLong", path, f"Too long: may not be more than {longest} bytes")
     elif shortest is not None and len(value) < shortest:
-        yield Cause("FieldValueInvalid", path, f"{shown} should be at least {shortest} chars long")
+        yield _invalid(path, shown, f"should be at least {shortest} chars long")
     elif pattern and not re.search(pattern, value):
-        yield Cause("FieldValueInvalid", path, f"{shown} should match '{pattern}'")
+        yield _invalid(path, shown, f"should match '{pattern}'")
+    if not formats.fits(value, name := schema.get("format", "")):
+        why = f"{path} in body must be of type {name}: {shown}"
+        yield Cause("FieldValueTypeInvalid", path, f"Invalid value: {shown}: {why}")
 
 
 def _number(value: float, schema: Object, path: str) -> Iterator[Cause]:
-    shown = f"Invalid value: {value}: {path} in body"
-    low, high = schema.get("minimum"), schema.get("maximum")
-    if low is not None and value < low:
-        yield Cause("FieldValueInvalid", path, f"{shown} should be greater than or equal to {low}")
-    if high is not None and value > high:
-        yield Cause("FieldValueInvalid", path, f"{shown} should be less than or equal to {high}")
+    kind, name = schema.get("type", ""), schema.get("format", "")
+    if not formats.holds(value, kind, name):
+        expected = f"with format {name}" if name else "(default format)"
+        why = f"Checked value must be of type {kind} {expected} in {path}"
+        yield Cause("FieldValueInvalid", ROOT, f'Invalid value: "": {why}')
+    low, high, step = schema.get("minimum"), schema.get("maximum"), schema.get("multipleOf")
+    if step and value % step:
+        yield _invalid(path, value, f"should be a multiple of {step}")
+    if high is not None and (value > high or (value == high and schema.get("exclusiveMaximum"))):
+        yield _invalid(path, value, f"should be less than {_or_equal(schema, 'exclusiveMaximum')}{high}")
+    if low is not None and (value < low or (value == low and schema.get("exclusiveMinimum"))):
+        yield _invalid(path, value, f"should be greater than {_or_equal(schema, 'exclusiveMinimum')}{low}")
 
 
-def _map(value: Object, schema: Object, path: str, depth: int) -> Iterator[Cause]:
+def _or_equal(schema: Object, exclusive: str) -> str:
+    return "" if schema.get(exclusive) else "or equal to "
+
+
+def _bounds(found: int, schema: Object, path: str, what: str) -> Iterator[Cause]:
+    """How many items or properties there may be."""
+    least, most = schema.get(f"min{what.capitalize()}"), schema.get(f"max{what.capitalize()}")
+    if least is not None and found < least:
+        yield _invalid(path, found, f"should have at least {least} {what}")
+    if most is not None and found > most:
+        yield Cause("FieldValueTooMany", path, f"Too many: {found}: must have at most {most} items")
+
+
+def _map(value: Object, old: Any, schema: Object, path: str, depth: int) -> Iterator[Cause]:
+    yield from _bounds(len(value), schema, path, "properties")
     for name in schema.get("required") or ():
         if name not in value:
             yield Cause("FieldValueRequired", _below(path, name), "Required value")
-    most = schema.get("maxProperties")
-    if most is not None and len(value) > most:
-        yield Cause("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {most} items")
     for name, below in value.items():
-        yield from _shape(below, schema_of(schema, name) or {}, _below(path, name), depth + 1)
+        yield from shape(below, field_of(old, name), schema_of(schema, name) or {}, _below(path, name), depth + 1)
 
 
-def _list(value: list[Any], schema: Object, path: str, depth: int) -> Iterator[Cause]:
-    most, least = schema.get("maxItems"), schema.get("minItems")
-    if most is not None and len(value) > most:
-        yield Cause("FieldValueTooMany", path, f"Too many: {len(value)}: must have at most {most} items")
+def _list(value: list[Any], old: Any, schema: Object, path: str, depth: int) -> Iterator[Cause]:
+    yield from _bounds(len(value), schema, path, "items")
+    if len(value) > schema.get("maxItems", len(value)):
         return
-    if least is not None and len(value) < least:
-        yield Cause(
-            "FieldValueInvalid", path, f"Invalid value: {len(value)}: {path} in body should have at least {least} items"
-        )
     for at, item in enumerate(value):
-        yield from _shape(item, schema.get("items") or {}, f"{path}[{at}]", depth + 1)
-    yield from _duplicates(value, schema, path)
+        yield from shape(item, item_of(old, schema, item), schema.get("items") or {}, f"{path}[{at}]", depth + 1)
 
 
-def _duplicates(value: list[Any], schema: Object, path: str) -> Iterator[Cause]:
+def duplicates(value: Any, schema: Object, path: str) -> Iterator[Cause]:
+    """Items of sets and map lists that are there twice, anywhere below."""
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from duplicates(below, schema_of(schema, name) or {}, _below(path, name))
+    elif isinstance(value, list):
+        yield from _twice(value, schema, path)
+        for at, item in enumerate(value):
+            yield from duplicates(item, schema.get("items") or {}, f"{path}[{at}]")
+
+
+def _twice(value: list[Any], schema: Object, path: str) -> Iterator[Cause]:
     kind = schema.get("x-kubernetes-list-type")
     keys = schema.get("x-kubernetes-list-map-keys") or ()
     seen: set[str] = set()
     for at, item in enumerate(value if kind in {"map", "set"} else ()):
         key = {name: item.get(name) for name in keys} if kind == "map" and isinstance(item, dict) else item
-        text = json.dumps(key, sort_keys=True)
+        text = json.dumps(key, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         if text in seen:
             yield Cause("FieldValueDuplicate", f"{path}[{at}]", f"Duplicate value: {text}")
         seen.add(text)
-
-
-def _rules(value: Any, old: Any, schema: Object, path: str) -> Iterator[Cause]:
-    yield from cel.problems(value, old, schema, path)
-    if isinstance(value, dict):
-        before = old if isinstance(old, dict) else {}
-        known = properties_of(schema)
-        for name, below in value.items():
-            if name in known or schema.get("additionalProperties"):
-                yield from _rules(below, before.get(name), schema_of(schema, name) or {}, _below(path, name))
-    elif isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from _rules(item, None, schema.get("items") or {}, f"{path}[{at}]")
 
 
 def _below(path: str, name: str) -> str:

@@ -9,7 +9,17 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from llmkube.local.apiserver import errors, listoptions, pages, parameters, responses, scale
+from llmkube.local.apiserver import (
+    deleteoptions,
+    errors,
+    listoptions,
+    pages,
+    parameters,
+    responses,
+    scale,
+    writeoptions,
+)
+from llmkube.local.apiserver.errors import Cause, StatusError
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.watching import watch
 from llmkube.local.objects import bad_request
@@ -28,21 +38,28 @@ STATUS_SUCCESS: Object = {"kind": "Status", "apiVersion": "v1", "metadata": {}, 
 
 @dataclass
 class Unknown:
-    """What is done with fields that a schema does not know: refused, told, or dropped (fieldValidation)."""
+    """What is done with fields that a schema does not know, or that the body says twice: refused, told, or dropped
+    (fieldValidation)."""
 
     target: Target
     policy: str
+    is_patch: bool = False
+    twice: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def told(self, fields: list[str]) -> None:
-        if self.policy == "Strict":
-            resource = self.target.resource
-            shown = ", ".join(fields)
-            raise bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-                f"strict decoding error: {shown}"
-            )
-        self.warnings += fields
+    def told(self, fields: list[str], obj: Object) -> None:
+        found = [*(f'duplicate field "{path}"' for path in self.twice), *fields]
+        if found and self.policy == "Strict":
+            raise self._refused(f"strict decoding error: {', '.join(found)}", obj)
+        self.warnings += found
+
+    def _refused(self, why: str, obj: Object) -> StatusError:
+        if self.is_patch:
+            shown = errors.quoted(responses.encoded(obj).decode())
+            return errors.invalid("", "", "", [Cause("FieldValueInvalid", "patch", f"Invalid value: {shown}: {why}")])
+        resource = self.target.resource
+        handled = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}'
+        return bad_request(f"{handled}: {why}")
 
 
 async def read(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
@@ -72,17 +89,27 @@ async def _watch(
     return await responses.stream(request, target.resource, events, seconds)
 
 
-def _options(request: web.Request, target: Target) -> tuple[Options, Unknown]:
-    unknown = Unknown(target, request.query.get("fieldValidation") or "Warn")
+def _options(
+    request: web.Request, target: Target, twice: list[str], *, applies: bool = False
+) -> tuple[Options, Unknown]:
+    writeoptions.check(request.method, request.query, applies=applies)
+    policy = request.query.get("fieldValidation") or "Warn"
+    unknown = Unknown(target, policy, request.method == "PATCH", twice)
     manager = parameters.manager(request.query, request.headers.get("User-Agent", ""))
     told = None if unknown.policy == "Ignore" else unknown.told
     return Options(manager, parameters.dry_run(request.query), told), unknown
 
 
+async def _document(request: web.Request) -> tuple[Object, list[str]]:
+    """The body, and the fields that it says twice."""
+    twice: list[str] = []
+    return parameters.document(await request.read(), twice), twice
+
+
 async def create(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
     parameters.check_json(request.content_type)
-    body = parameters.document(await request.read())
-    options, unknown = _options(request, target)
+    body, twice = await _document(request)
+    options, unknown = _options(request, target, twice)
     if target.subresource == "binding":
         return _bind(registry, target, body, options)
     if target.name:
@@ -102,18 +129,18 @@ def _bind(registry: Registry, target: Target, body: Object, options: Options) ->
 
 async def update(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
     parameters.check_json(request.content_type)
-    body = parameters.document(await request.read())
-    options, unknown = _options(request, target)
+    body, twice = await _document(request)
+    options, unknown = _options(request, target, twice)
     obj = registry.writer.update(target, body, options)
     return _written(target, obj, 200, unknown)
 
 
 async def patch(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
     kind = parameters.patch_type(request.content_type)
-    asked = Patch(kind, parameters.value(await request.read()), listoptions.flag(request.query, "force"))
-    options, unknown = _options(request, target)
-    if kind == "apply" and not request.query.get("fieldManager"):
-        options = Options("", options.dry_run, options.on_unknown)
+    twice: list[str] = []
+    body = parameters.value(await request.read(), twice)
+    asked = Patch(kind, body, listoptions.flag(request.query, "force"))
+    options, unknown = _options(request, target, twice, applies=kind == "apply")
     is_new = kind == "apply" and registry.storage.get(target.stored_as, target.key) is None
     obj = registry.writer.patch(target, asked, options)
     return _written(target, obj, 201 if is_new else 200, unknown)
@@ -125,11 +152,12 @@ def _written(target: Target, obj: Object, status: int, unknown: Unknown) -> web.
 
 
 async def delete(registry: Registry, request: web.Request, target: Target) -> web.StreamResponse:
-    asked = parameters.deletion(request.query, await request.read())
-    options = Options("", parameters.dry_run(request.query))
+    body = await request.read()
+    asked = deleteoptions.read(request.query, parameters.document(body) if body.strip() else None)
+    options = Options("", asked.dry_run)
     if not target.name:
-        return _delete_all(registry, request, target, asked, options)
-    obj = registry.writer.delete(target, asked, options)
+        return _delete_all(registry, request, target, asked.deletion, options)
+    obj = registry.writer.delete(target, asked.deletion, options)
     if registry.storage.get(target.stored_as, target.key) is not None:
         return responses.answer(obj)
     return responses.answer({**STATUS_SUCCESS, "details": _details(target, obj)})

@@ -24,6 +24,7 @@ EVENT_FIELDS = {
     "deprecatedLastTimestamp": "lastTimestamp",
     "deprecatedCount": "count",
 }
+UNSAID = frozenset({"reportingComponent", "reportingInstance"})
 CORE_FIELDS = {core: new for new, core in EVENT_FIELDS.items()}
 
 
@@ -31,8 +32,10 @@ def shown(resource: Resource, obj: Object) -> Object:
     """A stored object as this version of its resource."""
     if obj.get("apiVersion") == resource.api_version:
         return obj
-    fields = CORE_FIELDS if resource.group == EVENTS_GROUP else {}
-    return _renamed(resource.api_version, obj, fields)
+    if resource.group != EVENTS_GROUP:
+        return _renamed(resource.api_version, obj, {})
+    told = {name: value for name, value in obj.items() if value != "" or name not in UNSAID}
+    return _renamed(resource.api_version, told, CORE_FIELDS)
 
 
 def stored(resource: Resource, storage: Resource, obj: Object) -> Object:

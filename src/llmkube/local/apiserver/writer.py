@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from llmkube.local.apiserver import apply, deletion, errors, metadata, ownership, patches, scale, views
+from llmkube.local.apiserver import apply, configurations, deletion, errors, metadata, ownership, patches, scale, views
 from llmkube.local.apiserver.admission import check_finalizers, check_shape
 from llmkube.local.apiserver.requests import Options, Patch, Target
 from llmkube.local.apiserver.shapes import shape_of
@@ -65,7 +65,7 @@ class Writer:
         return self._commit_new(target, owned, options)
 
     def _new(self, target: Target, obj: Object) -> Object:
-        self._check_namespace(target)
+        self._check_namespace(target, str(obj["metadata"].get("name") or ""))
         meta = metadata.for_create(target.resource, target.namespace, obj["metadata"], self._now())
         hidden = {"status"} if target.resource.has_status else set()
         return {**{name: value for name, value in obj.items() if name not in hidden}, "metadata": meta}
@@ -73,18 +73,19 @@ class Writer:
     def _commit_new(self, target: Target, obj: Object, options: Options) -> Object:
         obj = self.finish(target, obj)
         named = Target(target.resource, target.namespace, obj["metadata"]["name"])
-        if self._find(named) is not None:
-            raise errors.already_exists(target.resource.plural, target.resource.group, named.name)
+        if (found := self._find(named)) is not None:
+            is_going = bool(found["metadata"].get("deletionTimestamp"))
+            raise errors.already_exists(target.resource.plural, target.resource.group, named.name, is_going=is_going)
         return obj if options.dry_run else self.commit("ADDED", named, obj)
 
-    def _check_namespace(self, target: Target) -> None:
+    def _check_namespace(self, target: Target, name: str) -> None:
         if not target.resource.namespaced or target.namespace is None:
             return
         namespace = self.storage.all("namespaces").get(Target(target.resource, None, target.namespace).key)
         if namespace is None:
             raise errors.not_found("namespaces", "", target.namespace)
         if namespace["metadata"].get("deletionTimestamp"):
-            raise errors.terminating(target.resource.plural, target.resource.group, target.name, target.namespace)
+            raise errors.terminating(target.resource.plural, target.resource.group, name, target.namespace)
 
     def update(self, target: Target, body: object, options: Options) -> Object:
         old = self.stored(target)
@@ -133,6 +134,8 @@ class Writer:
             return self._rescaled(target, old, body, options)
         changed = patches.patched(old, patch.body, patch.type, shape_of(target.resource))
         obj = check_shape(target.resource, changed)
+        metadata.check_patched(target.resource, old["metadata"], obj["metadata"])
+        metadata.check_update(target.resource, target.name, obj["metadata"])
         self._tell_unknown(target, obj, options)
         return self._replaced(target, old, obj, options)
 
@@ -141,16 +144,32 @@ class Writer:
             raise bad_request("fieldManager: Required value: is required for apply patch")
         if not isinstance(patch.body, dict) or not patch.body.get("apiVersion") or not patch.body.get("kind"):
             raise bad_request("the body of an apply patch must be an object with apiVersion and kind")
-        body = check_shape(target.resource, patch.body)
+        body = check_shape(target.resource, self._intent(target, patch.body))
         check_name(target, body)
-        self._tell_unknown(target, body, options)
+        self._check_declared(target, body)
         old = self._find(target)
         if old is None:
             return self._applied_new(target, body, options)
+        metadata.check_patched(target.resource, old["metadata"], body["metadata"])
         merged = self._merged(target, old, body, patch, options)
         meta = metadata.for_update(target.resource, old["metadata"], merged["metadata"])
         whole = combined(target, old, {**merged, "metadata": meta})
         return self._commit_changed(target, old, self.admission.admitted(target.resource, whole, old), options)
+
+    def _intent(self, target: Target, body: Object) -> Object:
+        if target.subresource != "scale":
+            return body
+        self.stored(target)
+        return scale.intent(target.resource, target.name, body)
+
+    def _check_declared(self, target: Target, body: Object) -> None:
+        """What a schema does not declare cannot be owned: an apply of it fails, whatever fieldValidation says."""
+        if undeclared := self.admission.undeclared(target.resource, body):
+            resource = target.resource
+            kind = f"{target.namespace or ''}/{target.name}; {resource.api_version}, Kind={resource.kind}"
+            raise StatusError(
+                500, "", f"failed to create typed patch object ({kind}): {configurations.told(undeclared)}"
+            )
 
     def _merged(self, target: Target, old: Object | None, body: Object, patch: Patch, options: Options) -> Object:
         return apply.apply(
@@ -167,7 +186,8 @@ class Writer:
         if target.subresource:
             raise errors.not_found(target.resource.plural, target.resource.group, target.name)
         metadata.check_new(target.resource, target.name, body["metadata"])
-        named = {**body, "metadata": {**body["metadata"], "name": target.name}}
+        meta = {name: value for name, value in body["metadata"].items() if name != "resourceVersion"}
+        named = {**body, "metadata": {**meta, "name": target.name}}
         merged = self._merged(target, None, named, Patch("apply", named), options)
         new = self._new(target, merged)
         return self._commit_new(target, self.admission.admitted(target.resource, new, None), options)
@@ -175,8 +195,7 @@ class Writer:
     def delete(self, target: Target, asked: Deletion, options: Options) -> Object:
         """The object as it is after the request: marked, or its last state when it is gone."""
         old = self.stored(target)
-        metadata.check_uid(target.resource, old["metadata"], asked.uid)
-        metadata.check_version(target.resource, old["metadata"], asked.resource_version)
+        metadata.check_preconditions(target.resource, old["metadata"], asked.uid, asked.resource_version)
         new = deletion.marked(target.resource, old, asked, self.clock())
         if new == old or options.dry_run:
             return old
@@ -185,8 +204,8 @@ class Writer:
     def _tell_unknown(self, target: Target, obj: Object, options: Options) -> None:
         if options.on_unknown is None:
             return
-        if unknown := self.admission.unknown(target.resource, obj):
-            options.on_unknown(unknown)
+        undeclared = self.admission.undeclared(target.resource, obj)
+        options.on_unknown([f'unknown field "{path}"' for path in undeclared], obj)
 
     def _now(self) -> str:
         return time_text(self.clock())

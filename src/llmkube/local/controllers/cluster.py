@@ -10,8 +10,13 @@ from llmkube.local.objects import (
     Object,
     Registry,
     StatusError,
+    controller_of,
+    controller_reference,
     is_controlled_by,
+    is_deleting,
     key_of,
+    labels_of,
+    matches_labels,
     spec_of,
     uid_of,
     with_status,
@@ -48,6 +53,16 @@ class Cluster:
         """What the owner controls, oldest first."""
         found = [one for one in self.everything(resource, key_of(owner).namespace) if is_controlled_by(one, owner)]
         return sorted(found, key=lambda one: (one["metadata"].get("creationTimestamp", ""), one["metadata"]["name"]))
+
+    def claimed(self, resource: str, owner: Object) -> list[Object]:
+        """What the owner controls, and what it controls from now on: what it selects and nobody controls."""
+        selector = spec_of(owner).get("selector")
+        for one in self.everything(resource, key_of(owner).namespace):
+            if controller_of(one) is None and not is_deleting(one) and matches_labels(selector, labels_of(one)):
+                meta = one["metadata"]
+                owners = [*(meta.get("ownerReferences") or ()), controller_reference(owner)]
+                self.update(resource, {**one, "metadata": {**meta, "ownerReferences": owners}})
+        return self.controlled(resource, owner)
 
     def create(self, resource: str, obj: Object) -> Object:
         return self.registry.create(resource, obj["metadata"].get("namespace"), obj, manager=MANAGER)

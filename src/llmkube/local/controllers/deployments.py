@@ -69,7 +69,7 @@ class Deployments:
     def _sets(self, deployment: Object) -> tuple[Object | None, list[Object]]:
         """The ReplicaSet of the current template, if there is one, and the others, oldest first."""
         wanted = rollout.template_hash(deployment)
-        sets = [one for one in self._cluster.controlled(REPLICA_SETS, deployment) if not is_deleting(one)]
+        sets = [one for one in self._cluster.claimed(REPLICA_SETS, deployment) if not is_deleting(one)]
         new = next((one for one in sets if labels_of(one).get(HASH_LABEL) == wanted), None)
         return new, [one for one in sets if one is not new]
 

@@ -87,10 +87,26 @@ class Garbage:
             elif FOREGROUND in finalizers:
                 self._foreground(key, obj)
             return None
+        self._collect(key, obj)
+        return None
+
+    def _collect(self, key: Reference, obj: Object) -> None:
+        """Without any owner left it goes; with one it forgets those that are gone, or wait for it to go."""
         owners = owners_of(obj)
         if owners and not any(owner in self._references for owner in owners):
             self._cluster.delete(key.resource, obj)
-        return None
+        elif (solid := {one for one in owners if self._is_solid(one)}) and solid != owners:
+            self._forget(key, obj, owners - solid)
+
+    def _is_solid(self, uid: str) -> bool:
+        owner = self._get(self._references[uid]) if uid in self._references else None
+        waits = owner is not None and is_deleting(owner) and FOREGROUND in (owner["metadata"].get("finalizers") or ())
+        return owner is not None and not waits
+
+    def _forget(self, reference: Reference, obj: Object, owners: Collection[str]) -> None:
+        meta = obj["metadata"]
+        left = [one for one in meta.get("ownerReferences") or () if one["uid"] not in owners]
+        self._write(reference, {**obj, "metadata": {**meta, "ownerReferences": left}})
 
     def _get(self, reference: Reference) -> Object | None:
         return self._cluster.get(reference.resource, reference.key)
@@ -111,9 +127,7 @@ class Garbage:
 
     def _orphan(self, key: Reference, obj: Object) -> None:
         for reference, one in self._dependents_of(obj):
-            meta = one["metadata"]
-            left = [owner for owner in meta.get("ownerReferences") or () if owner["uid"] != uid_of(obj)]
-            self._write(reference, {**one, "metadata": {**meta, "ownerReferences": left}})
+            self._forget(reference, one, {uid_of(obj)})
         self._release(key, ORPHAN)
 
     def _release(self, key: Reference, finalizer: str) -> None:

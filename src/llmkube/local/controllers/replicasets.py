@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods as asked for, made and deleted; only pods that it controls are its own (no adoption)."""
+"""ReplicaSets: as many pods as asked for, made and deleted; pods that it selects and nobody controls become its own."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ReplicaSets:
         return next_availability(pods, spec_of(owner).get("minReadySeconds", 0), now=now)
 
     def _scale(self, owner: Object) -> None:
-        pods = [pod for pod in self._cluster.controlled("pods", owner) if is_active(pod)]
+        pods = [pod for pod in self._cluster.claimed("pods", owner) if is_active(pod)]
         missing = spec_of(owner).get("replicas", 1) - len(pods)
         for _ in range(min(missing, BURST)):
             pod = self._cluster.create("pods", new_pod(owner))

@@ -65,7 +65,8 @@ class Services:
         used = {spec_of(one).get("clusterIP", "") for one in self._cluster.everything(RESOURCE)}
         ports = {port["port"] for port in tcp_ports(service)}
         address = allocate(uid_of(service), used=used, ports=ports, network=SERVICE_NETWORK)
-        return self._cluster.set_spec(RESOURCE, service, clusterIP=address, clusterIPs=[address])
+        family = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
+        return self._cluster.set_spec(RESOURCE, service, clusterIP=address, clusterIPs=[address], **family)
 
     def _sync(self, service: Object) -> None:
         """One slice for each way in which the pods name their ports."""

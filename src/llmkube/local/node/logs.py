@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from llmkube.local.node import attempts
 from llmkube.local.node.attempts import Attempt
 from llmkube.local.node.machine import pod_directory
-from llmkube.local.objects import Object, Registry, bad_request, spec_of, status_of
+from llmkube.local.objects import Object, Registry, bad_request, container_of, status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -70,7 +70,7 @@ class LogReader:
     ) -> AsyncIterator[bytes]:
         """The bytes, to their end or (follow) until the container's run ends."""
         found = self._registry.get("pods", namespace, pod)
-        attempt = self._attempt(found, _container_name(found, container), previous=previous)
+        attempt = self._attempt(found, container_of(found, container), previous=previous)
         since = (datetime.now(UTC) - timedelta(seconds=since_seconds)).isoformat() if since_seconds else ""
         return _stream(attempt, follow=follow and not previous, tail=tail, since=since[:19], timestamps=timestamps)
 
@@ -85,20 +85,6 @@ class LogReader:
             reason = _waiting_reason(pod, container)
             raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
         return attempt
-
-
-def _container_name(pod: Object, wanted: str) -> str:
-    spec = spec_of(pod)
-    names = [one["name"] for one in (*(spec.get("initContainers") or ()), *spec["containers"])]
-    main = [one["name"] for one in spec["containers"]]
-    name = pod["metadata"]["name"]
-    if not wanted and len(main) == 1:
-        return str(main[0])
-    if not wanted:
-        raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]")
-    if wanted not in names:
-        raise bad_request(f"container {wanted} is not valid for pod {name}")
-    return wanted
 
 
 def _waiting_reason(pod: Object, container: str) -> str:

@@ -25,6 +25,7 @@ PATHS = {
 # Controllers of Kubernetes itself update, but for events.
 WRITE = re.compile(r'apiserver_request_total\{(?!.*resource="events").*verb="(?:APPLY|PATCH)"')
 QUIET = 2.0
+PATIENCE = 60.0
 APPLY = {"Content-Type": "application/apply-patch+yaml"}
 
 
@@ -85,6 +86,15 @@ class Server:
     async def get(self, kind: str, namespace: str, name: str = "") -> Any:
         async with self._session.get(self.path(kind, namespace, name)) as response:
             return await response.json()
+
+    async def until_served(self, kind: str, namespace: str) -> None:
+        """Wait for a new kind, which is served a moment after its definition is there."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                async with self._session.get(self.path(kind, namespace)) as response:
+                    if response.status == 200:
+                        return
+                await asyncio.sleep(0.2)
 
     async def counted(self) -> Counted:
         """What it says of itself in its metrics."""

@@ -1,19 +1,20 @@
 """How long it takes until 1,000 InferenceServices have their Deployments and Services, on a real API server.
 
-Each contender, a process of its own, has a namespace with the same services. The clock runs from the first object that
-the API server shows to the last, so that nobody's start counts. What everybody writes for a service is the same: a
-Service, a Deployment and one status, rendered once by LLMKube. No pods are wanted, so that nodes are not missed.
+Each run has a control plane of its own, in which nothing was before: an API server slows down with what is in it, which
+would otherwise be held against whoever comes later. Each contender is a process of its own. The clock runs from the
+first object that the API server shows to the last, so that nobody's start counts. What everybody writes for a service
+is the same: a Service, a Deployment and one status, rendered once by LLMKube. No pods are wanted: nodes are not missed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib.util
-import os
-import secrets
 import shutil
 import time
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from tests.component.local.local_mode import ModelServer
 from tests.component.operator.process import Operator
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"
+NAMESPACE = "bench"
 AT_ONCE = (4, 16, 64)
 WORKERS = 4
 DIGEST = "ab" * 32  # nobody fetches: no pod is wanted
@@ -46,7 +48,7 @@ class Run(NamedTuple):
 
 
 class Bench:
-    """One API server, and as many services for each contender."""
+    """One API server with so many services for one contender."""
 
     def __init__(self, server: Server, kubeconfig: Path, home: Path, source: str, count: int) -> None:
         self.server = server
@@ -54,40 +56,40 @@ class Bench:
         self.home = home
         self.source = source
         self.count = count
-        self.served = ""
-        self._namespaces = 0
-        self._run = secrets.token_hex(3)
 
-    async def namespace(self, count: int | None = None) -> str:
-        """A new namespace with a Model that is ready and, then, the services."""
-        self._namespaces += 1
-        name = f"bench-{self._run}-{self._namespaces}"
-        await self.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-        await self.server.apply(
-            custom("Model", name, "chat", {"source": self.source, "sha256": DIGEST, "cache": {"mode": "Ephemeral"}})
-        )
-        async with llmkube(self.kubeconfig, self.home / "model.log").running(name):
-            await self._until_model_is_ready(name)
+    async def prepare(self) -> None:
+        """The definitions, a namespace with a Model that is ready and, then, the services."""
+        for file in sorted((MANIFESTS / "crd").glob("*llmkube.dev.yaml")):
+            await self.server.apply(yaml.safe_load(file.read_text()))
+        await self.server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        model = {"source": self.source, "sha256": DIGEST, "cache": {"mode": "Ephemeral"}}
+        await self.server.until_served("Model", NAMESPACE)
+        await self.server.apply(custom("Model", "chat", model))
+        async with llmkube(self.kubeconfig, self.home / "model.log").running(NAMESPACE):
+            await self._until("Model", "chat", "Ready")
         spec = {"modelRef": "chat", "replicas": 0}
-        await self.server.apply_all(
-            (custom("InferenceService", name, f"s{number:05}", spec) for number in range(count or self.count)),
-            at_once=16,
-        )
-        return name
+        services = (custom("InferenceService", f"s{number:05}", spec) for number in range(self.count))
+        await self.server.apply_all(services, at_once=16)
 
-    async def _until_model_is_ready(self, namespace: str) -> None:
+    async def _until(self, kind: str, name: str, phase: str) -> Any:
         async with asyncio.timeout(PATIENCE):
             while True:
-                found = await self.server.get("Model", namespace, "chat")
-                if found.get("status", {}).get("phase") == "Ready":
-                    return
+                found = await self.server.get(kind, NAMESPACE, name)
+                if found.get("status", {}).get("phase") == phase:
+                    return found
                 await asyncio.sleep(0.2)
 
-    async def converge(self, contender: Command, namespace: str) -> Run:
+    async def rendered(self) -> list[str]:
+        """Templates from the first service, once LLMKube has reconciled it."""
+        async with llmkube(self.kubeconfig, self.home / "render.log").running(NAMESPACE):
+            isvc = await self._until("InferenceService", "s00000", "Stopped")
+        return templates(await self.server.get("Model", NAMESPACE, "chat"), isvc)
+
+    async def converge(self, contender: Command) -> Run:
         before = await self.server.settled()
         async with asyncio.TaskGroup() as group:
-            seen = [group.create_task(self._see(kind, namespace)) for kind in ("Service", "Deployment")]
-            async with contender.running(namespace) as process:
+            seen = [group.create_task(self._see(kind)) for kind in ("Service", "Deployment")]
+            async with contender.running(NAMESPACE) as process:
                 await asyncio.wait(seen, timeout=PATIENCE)
                 spent = (await self.server.counted()).cpu - before.cpu
                 writes = (await self.server.settled()).writes - before.writes
@@ -97,58 +99,73 @@ class Bench:
         rate = (self.count - 1) / (last - first)
         return Run(rate, 1000 * cpu / self.count, 1000 * spent / self.count, writes / self.count)
 
-    async def _see(self, kind: str, namespace: str) -> tuple[float, float]:
+    async def _see(self, kind: str) -> tuple[float, float]:
         times = []
-        async with aclosing(self.server.arrivals(kind, namespace)) as arrivals:
+        async with aclosing(self.server.arrivals(kind, NAMESPACE)) as arrivals:
             async for each in arrivals:
                 times.append(each)
                 if len(times) == self.count:
                     break
         return times[0], times[-1]
 
+    async def again(self) -> list[Figure]:
+        """A restart, with everything there: nothing may be written."""
+        started = time.perf_counter()
+        log = self.home / "again.log"
+        with Operator(self.kubeconfig, log, "--no-leader-elect", "--namespace", NAMESPACE) as operator:
+            await asyncio.to_thread(operator.until_ready)
+            synced = time.perf_counter() - started
+            seen = partial(operator.metric, "controller_runtime_reconcile_total")
+            await asyncio.to_thread(operator.until, lambda: seen() >= self.count)
+            writes = await asyncio.to_thread(operator.settled)
+        return [
+            Figure(f"restart at {self.count:,} services: from exec to synced", synced, "s"),
+            Figure("  writes", writes, "writes", "limit", 0, at_least=False),
+        ]
 
-def custom(kind: str, namespace: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    metadata = {"namespace": namespace, "name": name}
+
+def custom(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    metadata = {"namespace": NAMESPACE, "name": name}
     return {"apiVersion": "inference.llmkube.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
 
 
-async def measure(bench: Bench) -> list[Figure]:
+@asynccontextmanager
+async def prepared(home: Path, source: str, count: int) -> AsyncIterator[Bench]:
+    """A control plane that has never seen anything else."""
+    with temporary(None) as cluster:
+        server = await Server.connect(cluster.kubeconfig)
+        try:
+            bench = Bench(server, cluster.kubeconfig, home, source, count)
+            await bench.prepare()
+            yield bench
+        finally:
+            await server.close()
+
+
+async def measure(home: Path, source: str, count: int) -> list[Figure]:
     """Everybody twice, by turns; the better of the two counts."""
-    for file in sorted((MANIFESTS / "crd").glob("*llmkube.dev.yaml")):
-        await bench.server.apply(yaml.safe_load(file.read_text()))
-    await asyncio.sleep(2)  # the API server serves a new kind a moment later
-    file = bench.home / "templates"
-    file.write_text("\n".join(await rendered(bench)) + "\n")
+    file = home / "templates"
+    async with prepared(home, source, 1) as bench:
+        file.write_text("\n".join(await bench.rendered()) + "\n")
     runs: dict[str, Run] = {}
+    restart: list[Figure] = []
     for _ in range(ROUNDS):
-        for each in contenders(bench, file):
-            where = await bench.namespace()
-            run = await bench.converge(each, where)
-            click.echo(f"  {each.name}: {run.rate:.1f} services/s", err=True)
-            bench.served = where if each.name == "llmkube" else bench.served
-            runs[each.name] = max(runs.get(each.name, run), run)
-    return compared(bench.count, runs) + await again(bench)
+        for contender in contenders(home / "contenders.log", file):
+            async with prepared(home, source, count) as bench:
+                made = contender(bench.kubeconfig)
+                run = await bench.converge(made)
+                restart = await bench.again() if made.name == "llmkube" else restart
+            click.echo(f"  {made.name}: {run.rate:.1f} services/s", err=True)
+            runs[made.name] = max(runs.get(made.name, run), run)
+    return compared(count, runs) + restart
 
 
-def contenders(bench: Bench, file: Path) -> list[Command]:
-    """Whoever can run here."""
-    at, log = bench.kubeconfig, bench.home / "contenders.log"
-    found = [llmkube(at, log), *(bare(at, log, file, at_once=each) for each in AT_ONCE)]
+def contenders(log: Path, file: Path) -> list[Callable[[Path], Command]]:
+    """Whoever can run here, by a kubeconfig."""
+    found = [partial(llmkube, log=log), *(partial(bare, log=log, templates=file, at_once=each) for each in AT_ONCE)]
     if shutil.which("go"):
-        found += [controller_runtime(at, log, file, workers=each) for each in (1, WORKERS)]
-    return [*found, kopf(at, log, file)]
-
-
-async def rendered(bench: Bench) -> list[str]:
-    """Templates from one service that LLMKube has reconciled."""
-    name = await bench.namespace(1)
-    async with llmkube(bench.kubeconfig, bench.home / "render.log").running(name):
-        async with asyncio.timeout(PATIENCE):
-            while (isvc := await bench.server.get("InferenceService", name, "s00000")).get("status", {}).get(
-                "phase"
-            ) != "Stopped":
-                await asyncio.sleep(0.2)
-    return templates(await bench.server.get("Model", name, "chat"), isvc)
+        found += [partial(controller_runtime, log=log, templates=file, workers=each) for each in (1, WORKERS)]
+    return [*found, partial(kopf, log=log, templates=file)]
 
 
 def compared(count: int, runs: dict[str, Run]) -> list[Figure]:
@@ -173,42 +190,14 @@ def against(name: str, ours: Run, theirs: Run) -> list[Figure]:
     ]
 
 
-async def again(bench: Bench) -> list[Figure]:
-    """A restart, with everything there: nothing may be written."""
-    started = time.perf_counter()
-    with Operator(
-        bench.kubeconfig, bench.home / "again.log", "--no-leader-elect", "--namespace", bench.served
-    ) as operator:
-        await asyncio.to_thread(operator.until_ready)
-        synced = time.perf_counter() - started
-        await asyncio.to_thread(
-            operator.until, lambda: operator.metric("controller_runtime_reconcile_total") >= bench.count
-        )
-        writes = await asyncio.to_thread(operator.settled)
-    return [
-        Figure(f"restart at {bench.count:,} services: from exec to synced", synced, "s"),
-        Figure("  writes", writes, "writes", "limit", 0, at_least=False),
-    ]
-
-
-async def main(count: int, kubeconfig: Path, home: Path, source: str) -> list[Figure]:
-    server = await Server.connect(kubeconfig)
-    try:
-        return await measure(Bench(server, kubeconfig, home, source, count))
-    finally:
-        await server.close()
-
-
 def figures(count: int) -> list[Figure]:
-    """On LLMKUBE_TEST_KUBECONFIG's cluster, or on a control plane of the bench's own."""
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(TemporaryDirectory()))
-        named = os.environ.get("LLMKUBE_TEST_KUBECONFIG")
-        kubeconfig = Path(named) if named else stack.enter_context(temporary(None)).kubeconfig
+    """On control planes of the bench's own."""
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
         (home / "models").mkdir()
         (home / "models" / "chat.gguf").symlink_to(smollm2())
-        models = stack.enter_context(ModelServer(home / "models"))
-        return asyncio.run(main(count, kubeconfig, home, models.url("chat.gguf")))
+        with ModelServer(home / "models") as models:
+            return asyncio.run(measure(home, models.url("chat.gguf"), count))
 
 
 def smollm2() -> Path:

@@ -88,6 +88,14 @@ async def test_half_a_line_is_no_event(client: Client, script: Any, say: Any, en
     await went_on(script, client, say, ends(say.event("ADDED", say.pod("half", 9))[:60]))
 
 
+async def test_a_line_without_an_end_is_given_up(
+    client: Client, script: Any, say: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory is bounded whatever comes; the real bound is 64 MiB, and an object has 1.5."""
+    monkeypatch.setattr("llmkube.kube.transport.MAX_LINE", 1 << 16)
+    await went_on(script, client, say, say.lines(b"x" * (1 << 20), hold=True))
+
+
 async def test_a_watch_that_falls_silent_is_left_for_another(
     client: Client, script: Any, say: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

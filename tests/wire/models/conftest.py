@@ -87,7 +87,7 @@ class FileServer:
             await response.write(piece)
             self.sent += len(piece)
         if not whole and request.transport is not None:
-            request.transport.abort()
+            request.transport.close()  # what was sent arrives; an abort would throw it away
         return response
 
 

@@ -47,7 +47,10 @@ def status_of(conditions: Conditions, kind: str) -> Status:
 
 def one_line(text: str) -> str:
     """Return text from anywhere as one printable line of at most 1024 characters."""
-    line = " ".join("".join(each if each.isprintable() else " " for each in text[: 4 * LONGEST_MESSAGE]).split())
+    text = text[: 4 * LONGEST_MESSAGE]
+    if not text.isprintable():
+        text = "".join(each if each.isprintable() else " " for each in text)
+    line = " ".join(text.split())
     return line if len(line) <= LONGEST_MESSAGE else line[: LONGEST_MESSAGE - 1] + "…"
 
 

@@ -6,7 +6,7 @@ Pure. An old object may break a rule that came later, and anybody with the right
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from pydantic import ValidationError
@@ -46,8 +46,14 @@ def _read(content: bytes, kind: type[S]) -> S | Trouble:
 
 def status_of(obj: CustomResource, kind: type[R]) -> R:
     """Return the status; an empty one when what is there cannot be read."""
+    return cast("R", _read_status(bytes(obj.status), kind))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _read_status(content: bytes, kind: type[Record]) -> Record:
+    """A Model's is read for every service of it."""
     try:
-        return kind.model_validate(_decoded(obj.status))
+        return kind.model_validate(_decoded(content))
     except ValidationError:
         return kind()
 

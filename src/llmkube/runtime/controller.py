@@ -27,7 +27,7 @@ class Controller:
     """`workers` reconciles at once, each of at most `timeout` seconds."""
 
     def __init__(
-        self, name: str, *, reconcile: Reconcile, queue: WorkQueue[Key], workers: int = 4, timeout: float = 60.0
+        self, name: str, *, reconcile: Reconcile, queue: WorkQueue[Key], workers: int = 32, timeout: float = 60.0
     ) -> None:
         self.name = name
         self.queue = queue

@@ -43,6 +43,12 @@ async def api(request: pytest.FixtureRequest, is_embedded: bool) -> AsyncIterato
         yield client
 
 
+@pytest.fixture
+async def minor(api: Client) -> int:
+    """36 of Kubernetes 1.36: for what versions do otherwise (docs/compatibility.md)."""
+    return int((await api.get("/version")).body["minor"].rstrip("+"))
+
+
 async def _install(client: Client, wanted: Object, *, again: bool) -> None:
     """The definition is served as it is here; a real control plane keeps it from test to test."""
     name = wanted["metadata"]["name"]

@@ -199,12 +199,13 @@ async def test_one_schema_of_several_and_one_that_must_not_fit(api: Client, here
     ],
 )
 async def test_a_number_that_its_format_cannot_hold_is_told(
-    api: Client, here: Places, spec: Object, expected: str, type_is_wrong: bool
+    api: Client, here: Places, spec: Object, expected: str, type_is_wrong: bool, minor: int
 ) -> None:
     answer = await api.post(here.gauges, gauge("one", spec))
-    told = (INVALID, "<nil>", f'Invalid value: "": Checked value must be of type {expected}')
+    told = [(INVALID, "<nil>", f'Invalid value: "": Checked value must be of type {expected}')] if minor >= 36 else []
     shape = [wrong_type("number", "integer", "spec.rows[0].count"), NOT_CHECKED] if type_is_wrong else []
-    assert (answer.status, answer.causes) == (422, sorted([told, *shape]))
+    causes = sorted([*told, *shape])
+    assert (answer.status, answer.causes) == (422 if causes else 201, causes)
 
 
 async def test_lengths_are_counted_in_characters(api: Client, here: Places) -> None:

@@ -160,7 +160,7 @@ def test_what_is_not_served_answers_with_a_status_object(local: LocalMode) -> No
     (pod,) = local.pods("smollm2")
     refused = local.kubectl("exec", pod["metadata"]["name"], "--", "ls", check=False)
     assert refused.returncode == 1
-    assert "Error from server (NotFound)" in refused.stderr
+    assert "could not find the requested resource" in refused.stderr
     absent = local.kubectl("get", "pods", "nobody", check=False)
     assert 'Error from server (NotFound): pods "nobody" not found' in absent.stderr
 

@@ -18,6 +18,8 @@ from tests.component.operator.process import Operator
 
 __all__ = ["models", "smollm2"]
 Until = Callable[..., Any]
+COLLECTED = 120.0
+"""Seconds: the garbage collector of a young control plane looks for new kinds now and then only."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.component.operator.conftest import is_ready
+import pytest
+from tests.component.operator.conftest import COLLECTED, is_ready
 from tests.component.operator.process import Operator
 
 if TYPE_CHECKING:
@@ -84,15 +85,18 @@ def test_what_is_deleted_by_hand_comes_back(api: Api, here: str, serving: Callab
     )
 
 
+@pytest.mark.timeout(300)
 def test_a_deleted_service_takes_what_it_owned_along_and_leaves_the_model(
     api: Api, here: str, serving: Callable[..., Object], until: Until
 ) -> None:
     serving()
     api.delete("inferenceservices", here, "chat")
-    until(lambda: api.items("deployments", here) + api.items("services", here), lambda left: left == [])
+    until(
+        lambda: api.items("deployments", here) + api.items("services", here), lambda left: left == [], seconds=COLLECTED
+    )
     assert api.get("models", here, "chat")["status"]["phase"] == "Ready"
     api.delete("models", here, "chat")
-    until(lambda: api.items("models", here) + api.items("jobs", here), lambda left: left == [])
+    until(lambda: api.items("models", here) + api.items("jobs", here), lambda left: left == [], seconds=COLLECTED)
 
 
 def test_what_is_in_memory_is_told_by_metrics_and_by_the_debug_page(

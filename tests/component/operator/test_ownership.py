@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.operator.api import Refused
-from tests.component.operator.conftest import is_ready
+from tests.component.operator.conftest import COLLECTED, is_ready
 from tests.kubectl import is_there
 from tests.kubectl import kubectl as kubectl_command
 
@@ -171,6 +171,7 @@ def test_a_label_of_a_persons_own_on_the_service_writes_nothing_into_what_it_own
 
 
 @pytest.mark.kubectl
+@pytest.mark.timeout(300)
 def test_what_a_person_deletes_of_ours_comes_back_and_goes_with_the_service(
     api: Api, here: str, serving: Serving, kubectl: Callable[..., str], until: Until
 ) -> None:
@@ -181,7 +182,11 @@ def test_what_a_person_deletes_of_ours_comes_back_and_goes_with_the_service(
         until(lambda of=resource: api.get(of, here, "chat")["metadata"]["uid"], lambda found, was=before: found != was)
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
     kubectl("delete", "inferenceservice/chat")
-    until(lambda: api.items("deployments", here) + api.items("services", here), lambda left: left == [])
+    until(lambda: api.items("deployments", here) + api.items("services", here), is_empty, seconds=COLLECTED)
+
+
+def is_empty(found: list[Object]) -> bool:
+    return found == []
 
 
 def test_a_deployment_that_is_somebody_elses_is_left_alone_and_told(

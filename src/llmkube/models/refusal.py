@@ -107,8 +107,8 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
     body = bytes(await at_most(response, LARGEST_BODY))
     found = _CODE.search(body)
     code = (found[1] or found[2]).decode() if found else ""
-    message = _MESSAGE.search(body)
-    said = ": ".join(filter(None, (code, words(message[1].decode(errors="replace")) if message else "")))
+    shown = _MESSAGE.search(body)
+    said = ": ".join(filter(None, (code, words(shown[1].decode(errors="replace")) if shown else "")))
     if source.kind == "s3" and (code in _WRONG_REGION or response.status in {301, 307}):
         named = _REGION.search(body)
         region = response.headers.get("x-amz-bucket-region", named[1].decode() if named else "")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from tests.wire.models import tiny
+from tests import tiny
 from tests.wire.models.web_servers import ranged, scripted
 
 from llmkube.gguf.resolve import Resolved, resolve

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.wire.models import tiny
+from tests import tiny
 from tests.wire.models.real_servers import (
     INDEX,
     PASSWORD,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wire.models import tiny
+from tests import tiny
 from tests.wire.models.real_servers import ObjectStore, object_store
 
 from llmkube.gguf.errors import GGUFError

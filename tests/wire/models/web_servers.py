@@ -57,8 +57,10 @@ async def scripted(handler: Handler, context: ssl.SSLContext | None = None) -> A
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-    yield f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    try:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 def ranged(data: bytes, request: web.Request, **headers: str) -> web.Response:

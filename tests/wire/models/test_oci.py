@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests import tiny
-from tests.wire.models.real_servers import (
+from tests.real_servers import (
     INDEX,
     PASSWORD,
     USER,

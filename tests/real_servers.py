@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from hack import gobuild
 
-FOLDER = Path(__file__).resolve().parents[3] / "hack" / "servers"
+FOLDER = Path(__file__).resolve().parents[1] / "hack" / "servers"
 PATIENCE = 30.0
 ACCESS, SECRET = "tester", "a secret+of/some=length"
 USER, PASSWORD = "ann", "s3cret"

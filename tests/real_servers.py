@@ -40,7 +40,7 @@ EMPTY = {
 def program() -> Path:
     """The binary; without Go it is not to be had, and the tests of these protocols do not happen."""
     try:
-        return gobuild.binary(FOLDER, "servers")
+        return gobuild.binary(FOLDER)
     except gobuild.BuildError as error:
         pytest.skip(f"NOT TESTED: s3:// and oci:// against real servers (hack/servers): {error}")
 

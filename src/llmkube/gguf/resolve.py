@@ -112,9 +112,8 @@ async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytear
             wanted = next_read(source.text, more, found=len(data), size=size)
         except GGUFError as error:
             raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
-        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        size = size if read else len(data)
-        data += read
+        came = await remote.append(source, data, wanted - len(data), etag=file.etag)
+        size = size if came else len(data)
 
 
 def _complete(source: Source, part: _Part) -> _Part:

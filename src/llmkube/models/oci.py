@@ -88,7 +88,7 @@ def _choices(source: Source, index: dict[str, Any]) -> Iterator[Choice]:
     for one in _records(source, index, "manifests"):
         stated = one.get("platform")
         place = stated if isinstance(stated, dict) else {}
-        platform = "/".join(str(place[key])[:32] for key in ("os", "architecture") if place.get(key))
+        platform = "/".join(_printable(str(place[key]), 32) for key in ("os", "architecture") if place.get(key))
         if platform != "unknown/unknown" and DIGEST.fullmatch(str(one.get("digest"))):
             yield Choice(str(one["digest"]), platform)
 
@@ -121,7 +121,7 @@ def _layer(source: Source, one: dict[str, Any]) -> Layer:
     digest = DIGEST.fullmatch(str(one.get("digest")))
     size = one.get("size")
     if digest is None or not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise invalid(source, "layers with a sha256 digest and a size", str(one.get("digest"))[:80])
+        raise invalid(source, "layers with a sha256 digest and a size", _printable(str(one.get("digest")), 80))
     notes = one.get("annotations")
     names = [notes[key] for key in NAMES if isinstance(notes.get(key), str)] if isinstance(notes, dict) else []
     name = _printable(names[0]).removeprefix("./") if names else ""
@@ -131,12 +131,13 @@ def _layer(source: Source, one: dict[str, Any]) -> Layer:
 def _records(source: Source, found: dict[str, Any], key: str) -> list[dict[str, Any]]:
     records = found.get(key)
     if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
-        raise invalid(source, f"a manifest with {key}", f"schema {str(found.get('schemaVersion'))[:10]} without")
+        version = _printable(str(found.get("schemaVersion")), 10)
+        raise invalid(source, f"a manifest with {key}", f"schema {version} without")
     return records
 
 
-def _printable(text: str) -> str:
-    return "".join(one for one in text[:255] if one.isprintable())
+def _printable(text: str, longest: int = 255) -> str:
+    return "".join(one for one in text[:longest] if one.isprintable())
 
 
 def invalid(source: Source, expected: str, found: str) -> SourceError:

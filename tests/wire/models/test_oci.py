@@ -25,6 +25,7 @@ from tests.real_servers import (
     password_registry,
     registry,
 )
+from tests.wire.models.web_servers import scripted
 
 from llmkube.gguf.resolve import Resolved, resolve
 from llmkube.models.credentials import Credentials
@@ -204,6 +205,31 @@ async def test_a_docker_config_that_is_none_is_told_without_its_text(closed: Reg
 
     assert error.reason == "InvalidCredentials"
     assert "s3cret" not in error.message
+
+
+async def test_a_registry_that_never_ends_its_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmkube.models.remote.PLACE_SECONDS", 0.3)
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+
+    async with scripted(drip) as url:
+        error = await refused(f"oci://{url.removeprefix('http://')}/model:v1")
+
+    assert (error.reason, error.retryable) == ("HostUnreachable", True)
+
+
+@pytest.mark.parametrize("size", [5 << 20, 100])
+async def test_a_manifest_that_is_too_long_or_no_manifest_is_refused(size: int) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"[" * size)
+
+    async with scripted(answer) as url:
+        assert (await refused(f"oci://{url.removeprefix('http://')}/model:v1")).reason == "InvalidManifest"
 
 
 async def test_a_registry_inside_a_private_network_is_the_administrators_to_allow(server: RegistryServer) -> None:

@@ -72,6 +72,8 @@ class Remote:
             if response.status == 416:
                 raise _empty(source)
             await check_status(source, response)
+            if response.status == 206:
+                answers.body(source, response, 0)
             file = _with_place(source, answers.remote_file(source, response, linked), place)
             place.landed = hops[-1] if len(hops) > 1 else ""
             if source.kind == "hf" and file.revision:

@@ -22,6 +22,7 @@ from tests.real_servers import (
     USER,
     RegistryServer,
     free_port,
+    oras,
     password_registry,
     registry,
 )
@@ -74,7 +75,7 @@ async def refused(source: str, credentials: Credentials = NOBODY, *, policy: Sou
 
 
 KINDS = [
-    ("application/vnd.oci.image.layer.v1", "weights/m.gguf"),  # oras push
+    ("application/vnd.oci.image.layer.v1.tar", "weights/m.gguf"),  # oras push
     ("application/vnd.docker.ai.gguf.v3", ""),  # docker model package
     ("application/vnd.docker.ai.model.file.v1+gguf", ""),
     ("application/vnd.ollama.image.model", ""),
@@ -100,6 +101,33 @@ async def test_the_model_of_an_artifact_of_any_maker_is_found_and_its_digest_is_
     assert found.facts is not None
     assert (found.sha256, found.size_bytes, found.revision) == (DIGEST, len(MODEL), manifest)
     assert (done.sha256, Path(done.path).name) == (DIGEST, "kinds.gguf")
+
+
+async def test_what_oras_pushes_is_read_as_it_was_pushed(server: RegistryServer, tmp_path: Path) -> None:
+    files = tiny.parts(2)
+    for name, data in {"m.gguf": MODEL, **files}.items():
+        (tmp_path / name).write_bytes(data)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/one:v1", "m.gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/typed:v1", "m.gguf:application/gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/split:v1", *files)
+    for platform in ("linux/amd64", "linux/arm64"):
+        tag = f"{server.host}/oras/index:{platform[6:]}"
+        oras(tmp_path, "push", "--plain-http", "--artifact-platform", platform, tag, "m.gguf")
+    oras(tmp_path, "manifest", "index", "create", "--plain-http", f"{server.host}/oras/index:v1", "amd64", "arm64")
+
+    for reference in ("one:v1", "typed:v1", "one:v1/m.gguf", "index:v1"):
+        assert (await resolved(f"oci://{server.host}/oras/{reference}")).sha256 == DIGEST
+    assert (await resolved(f"oci://{server.host}/oras/split:v1/{next(iter(files))}")).files == 2
+
+
+async def test_a_folder_that_oras_packed_is_refused_with_what_to_do(server: RegistryServer, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").mkdir()
+    (tmp_path / "m.gguf" / "weights").write_bytes(MODEL)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/folder:v1", "m.gguf")
+
+    error = await refused(f"oci://{server.host}/oras/folder:v1")
+
+    assert (error.reason, "push it unpacked" in error.message) == ("PackedLayer", True)
 
 
 async def test_a_modelpack_names_its_files_by_their_path(server: RegistryServer) -> None:

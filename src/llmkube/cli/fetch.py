@@ -22,7 +22,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmkube.models.fetch import Fetched, FetchRequest, Progress
+    from llmkube.models.progress import Progress
+    from llmkube.models.request import Fetched, FetchRequest
 
 RETRYABLE, PERMANENT = 75, 65
 RESULT_LIMIT = 4096
@@ -41,6 +42,13 @@ def _digest(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _digests(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch(r"[a-f0-9]{12}([a-f0-9]{52})?", value):
+            raise click.BadParameter(f"expected 12 (or all 64) lower-case hex digits, found {value!r}")
+    return values
+
+
 @click.command()
 @click.argument("source")
 @click.option("--cache", type=click.Path(path_type=Path), required=True, help="Directory of the cache.")
@@ -52,6 +60,14 @@ def _digest(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--result", type=click.Path(path_type=Path), help="File for the last event (the termination message).")
 @click.option("--allow", multiple=True, metavar="HOST|CIDR", help="Address besides public ones; may be repeated.")
 @click.option("--allow-root", multiple=True, type=click.Path(path_type=Path), help="Directory for file:// sources.")
+@click.option("--collect", is_flag=True, help="Afterwards, remove the Model's older files that nothing else refers to.")
+@click.option(
+    "--keep",
+    multiple=True,
+    callback=_digests,
+    metavar="DIGEST12",
+    help="--collect, but not the files of this digest (12 digits, as in their path); may be repeated.",
+)
 @click.option(
     "--progress",
     type=click.Choice(["auto", "json", "bar", "none"]),
@@ -82,9 +98,10 @@ class Outcome:
 
 
 def _request(options: dict[str, Any]) -> FetchRequest:
+    from llmkube.gguf.arrived import complete
     from llmkube.models.credentials import Credentials
-    from llmkube.models.fetch import FetchRequest
     from llmkube.models.policy import SourcePolicy
+    from llmkube.models.request import FetchRequest
     from llmkube.models.session import CA_BUNDLE
     from llmkube.models.source import HUGGING_FACE
 
@@ -100,6 +117,8 @@ def _request(options: dict[str, Any]) -> FetchRequest:
         credentials=Credentials.of(os.environ),
         hugging_face=os.environ.get("HF_ENDPOINT") or HUGGING_FACE,
         ca_bundle=Path(bundle) if bundle else None,
+        keep=options["keep"] if options["keep"] or options["collect"] else None,
+        accept=complete(options["source"]),
     )
 
 
@@ -143,6 +162,7 @@ def _done(found: Fetched) -> dict[str, Any]:
         "path": found.path,
         "etag": found.etag,
         "files": found.files,
+        "removedBytes": found.removed,
     }
 
 

@@ -109,6 +109,18 @@ class Remote:
             yield _body(source, response, start, strong(response.headers.get("ETag", "")))
 
     @contextlib.asynccontextmanager
+    async def span(self, source: Source, start: int, end: int, *, etag: str = "") -> AsyncIterator[Body]:
+        """The bytes [start, end) of the file of this ETag. SourceChanged when it is another one by now, RangeRefused
+        (which may heal: another server of the same name answers) when what comes is not those bytes."""
+        headers = {"Range": f"bytes={start}-{end - 1}", **_if_range(etag)}
+        async with self._get(source, headers, {}) as response:
+            _check_status(source, response)
+            found = strong(response.headers.get("ETag", ""))
+            if etag and found != etag:
+                raise changed(source, etag, found)
+            yield _span(source, response, (start, end), found)
+
+    @contextlib.asynccontextmanager
     async def _get(
         self, source: Source, headers: Mapping[str, str], seen: dict[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -175,6 +187,25 @@ def _check_status(source: Source, response: aiohttp.ClientResponse) -> None:
     found = f"HTTP {status} {response.reason or ''}".strip()
     advice = ADVICE.get(status) or ("it is tried again" if reason == "ServerError" else "check the address")
     raise SourceError(reason, f"{source.text}: expected the file, found {found} from {response.url.host}; {advice}")
+
+
+def changed(source: Source, expected: str, found: str) -> SourceError:
+    """Return the error for a file that became another one while it was read."""
+    message = f"{source.text}: expected entity tag {expected}, found {found or 'none'}"
+    return SourceError("SourceChanged", f"{message}: the file changed; it is fetched anew")
+
+
+def _span(source: Source, response: aiohttp.ClientResponse, asked: tuple[int, int], etag: str) -> Body:
+    start, end = asked
+    total = _size(response.headers.get("Content-Length", ""))
+    if response.status == 200 and start == 0 and total == end:
+        return Body(0, total, etag, response)
+    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if response.status == 200 or found is None or (int(found["start"]), int(found["end"]) + 1) != asked:
+        said = response.headers.get("Content-Range") or f"HTTP {response.status} without Content-Range"
+        message = f"{source.text}: expected bytes {start}-{end - 1}, found {said}"
+        raise SourceError("RangeRefused", message, retryable=True)
+    return Body(start, _size(found["total"]), etag, response)
 
 
 def _body(source: Source, response: aiohttp.ClientResponse, start: int, etag: str) -> Body:

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from llmkube.models.policy import SourcePolicy
 
 
+FIRST_READ_OF_A_PART = 64 * 1024
+"""The parts of a split model after the first have no tokenizer."""
+PARTS_AT_ONCE = 8
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """`size_bytes` of all parts, None when the server does not say. `facts` None when only a pod can look (pvc://)."""
@@ -66,7 +71,20 @@ async def resolve(
 
 async def _remote(remote: Remote, source: Source) -> Resolved:
     """The first part answers before the others are asked: most errors are the same for all."""
-    return _joined(source, [await _remote_part(remote, part) for part in source.parts()])
+    first, *others = source.parts()
+    parts = [await _remote_part(remote, first, FIRST_READ)]
+    at_once = asyncio.Semaphore(PARTS_AT_ONCE)
+
+    async def part(other: Source) -> _Part:
+        async with at_once:
+            return await _remote_part(remote, other, FIRST_READ_OF_A_PART)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part(other)) for other in others]
+    except* (SourceError, GGUFError) as errors:
+        raise errors.exceptions[0] from None
+    return _joined(source, parts + [task.result() for task in tasks])
 
 
 async def _near(source: Source, policy: SourcePolicy) -> Resolved:
@@ -79,23 +97,24 @@ async def _near(source: Source, policy: SourcePolicy) -> Resolved:
     raise SourceError("UnsupportedSource", message)
 
 
-async def _remote_part(remote: Remote, source: Source) -> _Part:
-    file = await remote.probe(source)
-    return _complete(source, _Part(file, await _header(remote, source, file)))
+async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part:
+    file, data = await remote.first(source, first_read)
+    return _complete(source, _Part(file, await _header(remote, source, file, data)))
 
 
-async def _header(remote: Remote, source: Source, file: RemoteFile) -> Header:
-    """By a prefix that doubles: headers are 1 to 16 MiB. Parsed in a thread: tokenizers are long."""
-    data, wanted = b"", FIRST_READ
+async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytearray) -> Header:
+    """By a prefix that grows until it has all of it. Parsed in a thread: tokenizers are long."""
+    size = file.size
     while True:
-        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        data += read
         try:
             return await asyncio.to_thread(parse, data)
         except NeedMore as more:
-            wanted = next_read(source.text, more, found=len(data), size=file.size if read else len(data))
+            wanted = next_read(source.text, more, found=len(data), size=size)
         except GGUFError as error:
             raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
+        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
+        size = size if read else len(data)
+        data += read
 
 
 def _complete(source: Source, part: _Part) -> _Part:

@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from llmkube.models.answers import changed
 from llmkube.models.errors import SourceError
 from llmkube.models.hashing import Hashing
 from llmkube.models.layout import storage_error
-from llmkube.models.remote import changed
 from llmkube.models.retry import pause
 from llmkube.models.slots import MOST, is_too_slow
 from llmkube.models.spans import next_span, uncovered

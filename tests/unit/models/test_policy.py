@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmkube.models.credentials import Credentials
+from llmkube.models.credentials import Credentials, S3Access
 from llmkube.models.errors import SourceError
+from llmkube.models.places import Place
 from llmkube.models.policy import SourcePolicy
 
 if TYPE_CHECKING:
@@ -56,19 +57,16 @@ def test_a_file_must_really_be_below_an_allowed_root(tmp_path: Path) -> None:
 
 
 def test_credentials_go_to_the_origin_of_the_source_alone() -> None:
-    credentials = Credentials(token="t0ken")
-    origin = "https://models.example.com/a.gguf"
-    own = credentials.headers("https://models.example.com:443/b", origin=origin, is_hugging_face=False)
-    assert own == {"Authorization": "Bearer t0ken"}
+    place = Place("https://models.example.com/a.gguf", Credentials(token="t0ken").headers())
+    assert place.headers("https://models.example.com:443/b", {}) == {"Authorization": "Bearer t0ken"}
     for other in ("https://cdn.example.com/b", "http://models.example.com/b", "https://models.example.com:8443/b"):
-        assert credentials.headers(other, origin=origin, is_hugging_face=False) == {}
+        assert place.headers(other, {"Range": "bytes=0-1"}) == {"Range": "bytes=0-1"}
 
 
 def test_the_hugging_face_token_is_for_hugging_face_sources() -> None:
     credentials = Credentials(hf_token="hf_x")
-    url = "https://huggingface.co/org/repo"
-    assert credentials.headers(url, origin=url, is_hugging_face=True) == {"Authorization": "Bearer hf_x"}
-    assert credentials.headers(url, origin=url, is_hugging_face=False) == {}
+    assert credentials.headers(is_hugging_face=True) == {"Authorization": "Bearer hf_x"}
+    assert credentials.headers() == {}
 
 
 def test_a_name_and_a_password_are_basic_authentication() -> None:
@@ -77,9 +75,12 @@ def test_a_name_and_a_password_are_basic_authentication() -> None:
         "LLMKUBE_SOURCE_PASSWORD": base64.b64encode(b"pass\n").decode(),
         "something.else": "not base64!",
     }
-    headers = Credentials.from_secret(secret).headers("https://a/b", origin="https://a/c", is_hugging_face=False)
-    assert headers == {"Authorization": f"Basic {base64.b64encode(b'ann:pass').decode()}"}
+    assert Credentials.from_secret(secret).headers() == {
+        "Authorization": f"Basic {base64.b64encode(b'ann:pass').decode()}"
+    }
 
 
 def test_credentials_are_never_printed() -> None:
-    assert "t0ken" not in repr(Credentials(token="t0ken", password="t0ken", hf_token="t0ken"))
+    keys = S3Access("t0ken", "t0ken", "t0ken")
+    one = Credentials(token="t0ken", password="t0ken", hf_token="t0ken", s3=keys, docker_config="t0ken")
+    assert "t0ken" not in f"{one!r} {keys!r}"

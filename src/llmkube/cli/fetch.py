@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -49,6 +49,15 @@ def _digests(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     return values
 
 
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "bar", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: a bar on a terminal, JSON lines elsewhere.",
+)
+
+
 @click.command()
 @click.argument("source")
 @click.option("--cache", type=click.Path(path_type=Path), required=True, help="Directory of the cache.")
@@ -68,13 +77,7 @@ def _digests(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     metavar="DIGEST12",
     help="--collect, but not the files of this digest (12 digits, as in their path); may be repeated.",
 )
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "json", "bar", "none"]),
-    default="auto",
-    show_default=True,
-    help="auto: a bar on a terminal, JSON lines elsewhere.",
-)
+@PROGRESS
 def fetch(**options: Any) -> None:
     """Fetch SOURCE into a cache directory, verified and resumable.
 
@@ -84,11 +87,11 @@ def fetch(**options: Any) -> None:
     HF_TOKEN; AWS_ACCESS_KEY_ID and the like; what `docker login` wrote.
     More certificates: LLMKUBE_CA_BUNDLE. Mirror of Hugging Face: HF_ENDPOINT.
     """
-    teller = _teller(options["progress"])
-    outcome = asyncio.run(_run(_request(options), teller))
+    shown = teller(options["progress"])
+    outcome = asyncio.run(run(_request(options), shown))
     if options["result"]:
         _keep(options["result"], outcome.event)
-    teller.end(outcome.event)
+    shown.end(outcome.event)
     sys.exit(outcome.code)
 
 
@@ -124,12 +127,21 @@ def _request(options: dict[str, Any]) -> FetchRequest:
     )
 
 
-async def _run(request: FetchRequest, teller: Teller) -> Outcome:
+def request_of(source: str, cache: Path, pin: str, sha256: str) -> FetchRequest:
+    """Return the request that a person makes: with their own rights, any address and any file that they can read."""
+    from llmkube.cli.inspect import EVERYWHERE
+
+    options = {"source": source, "cache": cache, "namespace": "", "name": pin, "sha256": sha256, "size": None}
+    request = _request({**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False})
+    return replace(request, pinned=True)
+
+
+async def run(request: FetchRequest, shown: Teller) -> Outcome:
     """What the fetch came to; SIGTERM and SIGINT keep what can be resumed."""
     from llmkube.models.errors import SourceError
     from llmkube.models.fetch import fetch as fetch_model
 
-    task = asyncio.ensure_future(fetch_model(request, teller.progress))
+    task = asyncio.ensure_future(fetch_model(request, shown.progress))
     with _cancelled_by_signals(task):
         try:
             return Outcome(_done(await task), 0)
@@ -185,7 +197,8 @@ class Teller(Protocol):
     def end(self, event: dict[str, Any]) -> None: ...
 
 
-def _teller(mode: str) -> Teller:
+def teller(mode: str) -> Teller:
+    """Return how the fetch tells of itself."""
     from llmkube.cli import fetch_output
 
     if mode == "none":

@@ -99,6 +99,11 @@ class Inventory:
         referenced = self.referenced
         return tuple(blob for blob in self.blobs if blob.sha256 not in referenced)
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The digests that something points to and that are not here: removed as corrupted, not fetched again yet."""
+        return tuple(sorted(self.referenced - {blob.sha256 for blob in self.blobs}))
+
     def without(self, links: Collection[Links]) -> Inventory:
         left = tuple(each for each in self.links if each not in links)
         return Inventory(self.blobs, left, self.partials, self.pins)

@@ -173,6 +173,8 @@ class _Fetch:
             message = f"source {source.text}: expected http, https, hf or file here, found {source.kind}"
             raise SourceError("UnsupportedSource", message)
         path = self.request.policy.check_file(Path(source.path))
+        if path.is_file():
+            self.meter.size(part.number, path.stat().st_size)
         async with self.cache.lock(key_of(path), self.meter.waiting):
             return await copied(
                 self.cache,

@@ -39,7 +39,7 @@ def _blobs(cache: Cache, linked: dict[str, float]) -> Iterator[BlobEntry]:
     for place in _children(cache.layout.folder("blobs")):
         match, found = BLOB.fullmatch(place.name), _lstat(place)
         if match and found is not None and stat.S_ISREG(found.st_mode):
-            used = max(found.st_atime, found.st_mtime, found.st_ctime, linked.get(match["sha256"], 0.0))
+            used = max(found.st_atime, found.st_mtime, linked.get(match["sha256"], 0.0))
             yield BlobEntry(match["sha256"], found.st_size, used)
 
 

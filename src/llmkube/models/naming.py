@@ -86,7 +86,8 @@ def _path(request: FetchRequest, cache: Cache, digest: str, filename: str, files
 
 
 def _pin(request: FetchRequest, cache: Cache, files: dict[str, Blob]) -> None:
-    told = {"source": request.source, "files": {name: blob.sha256 for name, blob in files.items()}}
+    source = request.source.split("?")[0]  # a query may be a signature
+    told = {"source": source, "files": {name: blob.sha256 for name, blob in files.items()}}
     write_atomically(cache.layout.pin(request.name), json.dumps(told))
 
 

@@ -27,9 +27,10 @@ class Progress:
     @property
     def eta(self) -> float | None:
         """Seconds until the end at this rate; None when nobody can say."""
-        if self.total is None or self.rate <= 0:
+        if self.total is None:
             return None
-        return max(self.total - self.bytes, 0) / self.rate
+        left = max(self.total - self.bytes, 0)
+        return 0.0 if not left else left / self.rate if self.rate > 0 else None
 
 
 Report = Callable[[Progress], None]

@@ -34,9 +34,9 @@ class BuildError(Exception):
     """The program cannot be had, for a reason that a person can mend; the message begins with one line."""
 
 
-def binary(folder: Path, name: str) -> Path:
+def binary(folder: Path) -> Path:
     """Return the program that a folder's committed module makes, built if it is not in the cache."""
-    path = cached(name, *((folder / each).read_bytes() for each in MODULE_FILES)) / name
+    path = cached(folder.name, *((folder / each).read_bytes() for each in MODULE_FILES)) / folder.name
     return built(path, lambda draft: compiled(folder, draft, flags="-s -w"))
 
 
@@ -161,3 +161,7 @@ def _wait(builder: subprocess.Popen[bytes]) -> int:
         except subprocess.TimeoutExpired:
             say(f"still building, {passed + NEWS_EVERY:.0f} s")
     raise BuildError(f"go build took longer than {BUILD_PATIENCE:.0f} s")
+
+
+if __name__ == "__main__":
+    print(binary(Path(sys.argv[1])))

@@ -56,7 +56,7 @@ def parts(count: int = 3) -> dict[str, bytes]:
 
 
 def header(vocabulary: int, *, merges: int = 0, tensors: int = 200, seed: int = 1) -> tuple[bytes, int]:
-    """A header as real ones are: token strings of 1 to 16 letters, the later the longer; and the bytes of its tensors."""
+    """A header as real ones are, with tokens of 1 to 16 letters, the later the longer; and the bytes of its tensors."""
     chance = random.Random(seed)
     longest = [4 + 12 * at // vocabulary for at in range(vocabulary)]
     words = ["".join(chance.choices(LETTERS, k=chance.randint(1, most))) for most in longest]

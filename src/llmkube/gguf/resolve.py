@@ -187,8 +187,13 @@ def _local_part(part: Source, policy: SourcePolicy) -> _Part:
         path = policy.check_file(Path(part.path))
         return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
     except OSError as error:
-        raise SourceError(
-            "NotFound", f"{part.text}: expected a file that can be read, found {error.strerror}"
-        ) from None
+        raise _unreadable(part, error) from None
     except RuntimeError:  # how pathlib says it
         raise SourceError("NotFound", f"{part.text}: expected a file, found a loop of symbolic links") from None
+
+
+def _unreadable(part: Source, error: OSError) -> SourceError:
+    if isinstance(error, IsADirectoryError):
+        return SourceError("NotAFile", f"{part.text}: expected a file, found a directory; name the .gguf file in it")
+    reason = "Forbidden" if isinstance(error, PermissionError) else "NotFound"
+    return SourceError(reason, f"{part.text}: expected a file that can be read, found {error.strerror}")

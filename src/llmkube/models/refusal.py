@@ -6,6 +6,8 @@ text from a stranger, of which a short printable excerpt is shown.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from llmkube.models.source import Source
 
 LARGEST_BODY = 4096
+BODY_SECONDS = 10.0
 LONGEST_WORDS = 120
 REASONS = {
     401: "Unauthorized",
@@ -124,7 +127,7 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
         return code, f"({code}{': ' if code and message else ''}{message})" if code or message else ""
     if source.kind not in {"s3", "oci"}:
         return "", ""
-    body = bytes(await at_most(response, LARGEST_BODY))
+    body = await _body(response)
     found = _CODE.search(body)
     code = (found[1] or found[2]).decode() if found else ""
     shown = _MESSAGE.search(body)
@@ -134,6 +137,14 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
         region = response.headers.get("x-amz-bucket-region", named[1].decode() if named else "")
         code = f"{code} {words(region)}".rstrip()
     return code, f"({said})" if said else ""
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of what is said; nothing when it does not come soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_SECONDS):
+            return bytes(await at_most(response, LARGEST_BODY))
+    return b""
 
 
 def words(text: str) -> str:

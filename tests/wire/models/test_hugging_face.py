@@ -130,6 +130,15 @@ async def test_a_small_file_has_no_digest_and_no_wrong_one(hub: Hub) -> None:
     assert (found.sha256, found.revision) == (None, COMMIT)
 
 
+async def test_the_parts_of_a_split_model_are_all_of_the_commit_of_the_first(hub: Hub) -> None:
+    hub.large = tiny.parts()
+
+    await resolved(hub, "hf://org/repo/big-00001-of-00003.gguf")
+
+    asked = [path for path, _ in hub.shown if path.startswith("hub")]
+    assert [path.split("/")[4] for path in asked] == ["main", COMMIT, COMMIT]
+
+
 async def test_a_split_model_in_a_folder_is_all_of_its_files(hub: Hub) -> None:
     files = tiny.parts()
     hub.large = {f"Q4_K_M/{name}": data for name, data in files.items()}

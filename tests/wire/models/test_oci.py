@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests import tiny
-from tests.wire.models.real_servers import (
+from tests.real_servers import (
     INDEX,
     PASSWORD,
     USER,
@@ -330,3 +330,19 @@ async def test_a_token_server_is_held_to_the_policy(tokens: tuple[TokenServer, R
 
     assert (error.reason, giver.asked) == ("SourceDenied", [])
     assert "127.0.0.1" in error.message
+
+
+async def test_a_tag_that_moves_between_two_parts_mixes_no_two_models(server: RegistryServer) -> None:
+    first, second = tiny.parts(2).items()
+    pushed = [server.blob("mixed", data, name=name) for name, data in (first, second)]
+    other = server.blob("mixed", tiny.model(tensors=("other",), split=(1, 2)), name=second[0])
+    server.push("mixed", "v1", pushed)
+    one, two = parse(f"oci://{server.host}/mixed:v1/{first[0]}").parts()
+    async with open_session(LOOPBACK) as session:
+        remote = Remote(session, LOOPBACK, NOBODY)
+        await remote.probe(one)
+        server.push("mixed", "v1", [pushed[0], other])
+
+        found = await remote.probe(two)
+
+    assert found.sha256 == hashlib.sha256(second[1]).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests import tiny
-from tests.wire.models.real_servers import ObjectStore, object_store
+from tests.real_servers import ObjectStore, object_store
 
 from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.resolve import Resolved, resolve

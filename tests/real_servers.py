@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 from hack import gobuild
 
-FOLDER = Path(__file__).resolve().parents[3] / "hack" / "servers"
+FOLDER = Path(__file__).resolve().parents[1] / "hack" / "servers"
 PATIENCE = 30.0
 ACCESS, SECRET = "tester", "a secret+of/some=length"
 USER, PASSWORD = "ann", "s3cret"
@@ -40,7 +40,7 @@ EMPTY = {
 def program() -> Path:
     """The binary; without Go it is not to be had, and the tests of these protocols do not happen."""
     try:
-        return gobuild.binary(FOLDER, "servers")
+        return gobuild.binary(FOLDER)
     except gobuild.BuildError as error:
         pytest.skip(f"NOT TESTED: s3:// and oci:// against real servers (hack/servers): {error}")
 

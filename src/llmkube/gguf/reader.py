@@ -116,6 +116,8 @@ def next_read(what: str, more: NeedMore, *, found: int, size: int | None, limit:
 
 def truncated(what: str, expected: int, found: int) -> GGUFError:
     """Return the error for a file that is shorter than what its header says, in bytes."""
+    if found == 0:
+        return GGUFError("Truncated", f"{what}: expected a GGUF file, found an empty one; upload or download it again")
     message = f"{what}: expected at least {expected} bytes by its header, found {found}: the file is incomplete"
     return GGUFError("Truncated", f"{message}, upload or download it again")
 

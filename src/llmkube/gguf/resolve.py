@@ -131,6 +131,9 @@ def _joined(source: Source, parts: list[_Part]) -> Resolved:
     tensors = tuple(tensor for part in parts for tensor in part.header.tensors)
     found = _named(source, replace(first.header, tensors=tensors))
     _check_count(source, found, len(parts))
+    for number, part in enumerate(parts[1:], 2):
+        _check_part(source.parts()[number - 1], part.header, number, len(parts))
+    _check_tensors(source, first.header, len(tensors))
     return Resolved(
         facts=found,
         size_bytes=sum(size for size in sizes if size is not None) if None not in sizes else None,
@@ -156,6 +159,25 @@ def _check_count(source: Source, found: ModelFacts, files: int) -> None:
         raise GGUFError("Malformed", f"{message}; name the first part, NAME-00001-of-{stated:05d}.gguf")
 
 
+def _check_part(source: Source, header: Header, number: int, count: int) -> None:
+    """A later part says itself which it is; a file of that name may be any."""
+    stated = header.metadata.get("split.count")
+    at = header.metadata.get("split.no")
+    if (at, stated) == (number - 1, count):
+        return
+    is_part = isinstance(at, int) and isinstance(stated, int)
+    found = f"part {int(at or 0) + 1} of {stated}" if is_part else "no part of a split model"
+    message = f"{source.text}: expected part {number} of {count}, found {found}; upload all parts of one model again"
+    raise GGUFError("Malformed", message)
+
+
+def _check_tensors(source: Source, header: Header, found: int) -> None:
+    stated = header.metadata.get("split.tensors.count")
+    if isinstance(stated, int) and not isinstance(stated, bool) and stated != found:
+        message = f"{source.text}: expected {stated} tensors in all parts, found {found}; upload all parts again"
+        raise GGUFError("Malformed", message)
+
+
 def _local(source: Source, policy: SourcePolicy) -> Resolved:
     return _joined(source, [_local_part(part, policy) for part in source.parts()])
 
@@ -165,8 +187,13 @@ def _local_part(part: Source, policy: SourcePolicy) -> _Part:
         path = policy.check_file(Path(part.path))
         return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
     except OSError as error:
-        raise SourceError(
-            "NotFound", f"{part.text}: expected a file that can be read, found {error.strerror}"
-        ) from None
+        raise _unreadable(part, error) from None
     except RuntimeError:  # how pathlib says it
         raise SourceError("NotFound", f"{part.text}: expected a file, found a loop of symbolic links") from None
+
+
+def _unreadable(part: Source, error: OSError) -> SourceError:
+    if isinstance(error, IsADirectoryError):
+        return SourceError("NotAFile", f"{part.text}: expected a file, found a directory; name the .gguf file in it")
+    reason = "Forbidden" if isinstance(error, PermissionError) else "NotFound"
+    return SourceError(reason, f"{part.text}: expected a file that can be read, found {error.strerror}")

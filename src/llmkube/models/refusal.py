@@ -39,6 +39,7 @@ ADVICE = {
     429: "it is tried again later",
 }
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>|\"code\"\s*:\s*\"([A-Z_]{1,64})\"")
+_MESSAGE = re.compile(rb"<Message>([^<]{1,400})</Message>")
 _REGION = re.compile(rb"<Region>([a-z0-9-]{1,32})</Region>")
 _WRONG_KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 # What S3 calls it: our reason ("" for the status' own), and what to do.
@@ -48,6 +49,7 @@ _S3 = {
     "AccessDenied": ("Forbidden", "check that the keys may read it (s3:GetObject), or give some in sourceSecretRef"),
     "SignatureDoesNotMatch": ("Unauthorized", _WRONG_KEYS),
     "InvalidAccessKeyId": ("Unauthorized", _WRONG_KEYS),
+    "XAdminUserNotFound": ("Unauthorized", _WRONG_KEYS),  # as Versity's gateway has it
     "ExpiredToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "InvalidToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "RequestTimeTooSkewed": ("ClockSkew", "set the clock of this machine"),
@@ -125,11 +127,13 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
     body = bytes(await at_most(response, LARGEST_BODY))
     found = _CODE.search(body)
     code = (found[1] or found[2]).decode() if found else ""
+    shown = _MESSAGE.search(body)
+    said = ": ".join(filter(None, (code, words(shown[1].decode(errors="replace")) if shown else "")))
     if source.kind == "s3" and (code in _WRONG_REGION or response.status in {301, 307}):
         named = _REGION.search(body)
         region = response.headers.get("x-amz-bucket-region", named[1].decode() if named else "")
-        return f"{code} {words(region)}".rstrip(), f"({code})" if code else ""
-    return code, f"({code})" if code else ""
+        code = f"{code} {words(region)}".rstrip()
+    return code, f"({said})" if said else ""
 
 
 def words(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from aiohttp.helpers import is_ip_address
 from yarl import URL
 
 from llmkube.models.errors import SourceError
@@ -47,7 +48,7 @@ class Web:
         """The answer that is no redirect; `seen` is shown every answer on the way. SourceError when there is none."""
         try:
             for _ in range(MOST_HOPS):
-                async with self._hop(url, headers) as response:
+                async with self._hop(what, url, headers) as response:
                     if seen is not None:
                         seen(response)
                     target = _target(what, url, response)
@@ -60,23 +61,37 @@ class Web:
         raise SourceError("TooManyRedirects", f"{what}: expected at most {MOST_HOPS} redirects, found more")
 
     @contextlib.asynccontextmanager
-    async def _hop(self, url: str, headers: Headers) -> AsyncIterator[aiohttp.ClientResponse]:
-        await self._check(url)
-        asked = URL(url, encoded=_WELL_FORMED.fullmatch(url) is not None)  # a signed address must stay as it is
+    async def _hop(self, what: str, url: str, headers: Headers) -> AsyncIterator[aiohttp.ClientResponse]:
+        asked = _parsed(what, url)
+        await self._check(what, url, asked.raw_host or "")
         own = headers(url)
         async with self.session.get(asked, headers=own, allow_redirects=False, proxy=proxy_of(url)) as response:
             yield response
 
-    async def _check(self, url: str) -> None:
+    async def _check(self, what: str, url: str, host: str) -> None:
         """What the session's resolver never sees: an address that stands in the URL, a name that a proxy resolves, and
         a proxy's own name in a URL. A name that only the proxy can resolve is left to it: it is the administrator's.
         """
-        host = urlsplit(url).hostname or ""
         with contextlib.suppress(ValueError):
             self.policy.check_host(host, [str(ipaddress.ip_address(host))])
             return
+        if is_ip_address(host):  # 127.1 and the like, which the system would take for an address when it connects
+            message = f"{what}: expected a host name or an IP address in its usual form, found {host[:40]!r}"
+            raise SourceError("SourceDenied", message)
         if proxy_of(url) or host in proxy_hosts():
             self.policy.check_host(host, await _addresses(host))
+
+
+def _parsed(what: str, url: str) -> URL:
+    """The URL as the session takes it: a host that is written in another alphabet is what it stands for."""
+    try:
+        found = URL(url, encoded=_WELL_FORMED.fullmatch(url) is not None)  # a signed address must stay as it is
+        if found.raw_host and found.port != 0:
+            return found
+    except ValueError:
+        pass
+    shown = "".join(one for one in url[:100] if one.isprintable())
+    raise SourceError("InvalidSource", f"{what}: expected a URL with a host, found {shown!r}")
 
 
 async def _addresses(host: str) -> list[str]:
@@ -92,11 +107,15 @@ def _target(what: str, url: str, response: aiohttp.ClientResponse) -> str | None
     location = response.headers.get("Location", "")
     if response.status not in REDIRECTS or not location:
         return None
-    target = urljoin(url, location)
-    scheme = urlsplit(target).scheme
+    try:
+        target = urljoin(url, location)
+    except ValueError:
+        target = location
+    scheme = target.partition(":")[0].lower()
     if scheme not in {"http", "https"} or (scheme == "http" and urlsplit(url).scheme == "https"):
-        message = f"{what}: expected a redirect to https, found one to {scheme[:20] or 'nothing'}"
+        message = f"{what}: expected a redirect to https, found one to {scheme[:20]!r}"
         raise SourceError("SourceDenied", message)
+    _parsed(what, target)
     return target
 
 

@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPECIAL = ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1"]
-SPECIAL += ["::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "ff02::1"]
+SPECIAL += [
+    "::1",
+    "fe80::1",
+    "fe80::1%eth0",
+    "fd00::1",
+    "fec0::1",
+    "ff02::1",
+    "::",
+    "2001:db8::1",
+    "3fff::1",
+    "5f00::1",
+]
+SPECIAL += ["::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:10.0.0.1"]
+SPECIAL += ["64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a00:1", "2002:7f00:1::", "2002:a9fe:a9fe::1"]
+SPECIAL += ["2001:0:7f00:1::", "192.0.0.1", "198.18.0.1", "240.0.0.1", "255.255.255.255"]
 
 
 @pytest.mark.parametrize("address", SPECIAL)
@@ -29,6 +43,7 @@ def test_an_address_inside_a_special_network_is_denied(address: str) -> None:
 
 def test_public_addresses_are_allowed_but_one_special_among_them_is_enough_to_deny() -> None:
     SourcePolicy().check_host("example.com", ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c"])
+    SourcePolicy().check_host("example.com", ["64:ff9b::93.184.215.14", "2002:5db8:d70e::1"])
     with pytest.raises(SourceError):
         SourcePolicy().check_host("example.com", ["93.184.215.14", "10.0.0.1"])
 
@@ -36,7 +51,7 @@ def test_public_addresses_are_allowed_but_one_special_among_them_is_enough_to_de
 def test_the_administrator_allows_networks_and_names() -> None:
     policy = SourcePolicy(("10.0.0.0/8", "mirror.internal"))
     policy.check_host("any.internal", ["10.9.8.7"])
-    policy.check_host("any.internal", ["::ffff:10.9.8.7"])
+    policy.check_host("any.internal", ["::ffff:10.9.8.7", "64:ff9b::10.9.8.7"])
     policy.check_host("Mirror.Internal.", ["192.168.1.1"])
     with pytest.raises(SourceError):
         policy.check_host("other.internal", ["192.168.1.1"])

@@ -179,16 +179,21 @@ def model_lock(model: ModelName) -> str:
 
 
 def write_atomically(place: Path, text: str) -> None:
-    """Readers see the old text or the new one, never a part of it."""
-    draft = place.with_name(f".{place.name[:200]}.{os.getpid()}")
+    """Readers see the old text or the new one, never a part of it. One writer at a time: the caller has a lock."""
+    draft = draft_of(place)
     draft.write_text(text)
     draft.replace(place)
+
+
+def draft_of(place: Path) -> Path:
+    """Where something is made that gets its name when it is complete; a kill may leave it, the next one takes it."""
+    return place.with_name(f".{place.name[:240]}.new")
 
 
 def _link(place: Path, target: str) -> None:
     if place.is_symlink() and str(place.readlink()) == target:
         return
-    draft = place.with_name(f".{place.name[:200]}.{os.getpid()}")
+    draft = draft_of(place)
     draft.unlink(missing_ok=True)
     draft.symlink_to(target)
     draft.replace(place)

@@ -6,10 +6,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.models.cache import Blob, Cache, key_of
+from llmkube.models.cache import Blob, Cache, draft_of, key_of
 from llmkube.models.errors import SourceError
 from llmkube.models.layout import storage_error
-from llmkube.models.partial import Identity, Partial
+from llmkube.models.locks import attempt
+from llmkube.models.partial import Identity, Partial, leave_nothing, note_of
 from llmkube.models.retry import retried
 from llmkube.models.transfer import Origin, Transfer
 
@@ -139,6 +140,17 @@ class Download:
         await holds.add(digest)
         key = self._known_key if self.file.etag else ""
         return await asyncio.to_thread(commit, self.cache, partial, digest, key)
+
+
+def tidied(cache: Cache, blob: Blob, *keys: str) -> Blob:
+    """The blob, and nothing left of what led to it: a kill may have come between its name and the end of its note."""
+    for key in (key_of(blob.sha256, blob.size), *keys):
+        place = cache.layout.partial(key)
+        if any(each.exists() for each in (place, note_of(place), draft_of(note_of(place)))):
+            with attempt(cache.layout.lock(key)) as is_free:
+                if is_free:
+                    leave_nothing(place)
+    return blob
 
 
 def commit(cache: Cache, partial: Partial, digest: str, known_key: str = "") -> Blob:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.models.cache import Blob, Cache, Holds, key_of
 from llmkube.models.copy import copied
-from llmkube.models.download import Download
+from llmkube.models.download import Download, tidied
 from llmkube.models.errors import SourceError
 from llmkube.models.naming import Verified, named
 from llmkube.models.progress import Meter
@@ -124,7 +124,7 @@ class _Fetch:
             return None
         await self.holds.add(part.expected)
         blob = await asyncio.to_thread(self.cache.find, part.expected)
-        return _Got(blob) if blob is not None else None
+        return _Got(await asyncio.to_thread(tidied, self.cache, blob)) if blob is not None else None
 
     async def _brought(self, part: _Part, slots: Slots) -> _Got:
         if self.remote is None or not part.source.is_remote:
@@ -165,7 +165,8 @@ class _Fetch:
             if there is not None:
                 await self.holds.add(there.sha256)
                 there = await download.there()  # it may have gone before it was held
-            return there or await download.run(self.holds)
+            blob = there or await download.run(self.holds)
+        return await asyncio.to_thread(tidied, self.cache, blob, download.key)
 
     async def _copied(self, part: _Part) -> Blob:
         source = part.source

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.models.collect import BlobEntry, Inventory, Links, ModelName, PartialEntry, Pin
 from llmkube.models.layout import BLOB, storage_error
 from llmkube.models.locks import attempt
+from llmkube.models.partial import note_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,7 @@ def _partials(cache: Cache) -> Iterator[PartialEntry]:
         found = _lstat(place)
         if place.suffix or place.name.startswith(".") or found is None:
             continue
-        note = _read(place.with_name(f"{place.name}.json"))
+        note = _read(note_of(place))
         total, filename = note.get("size"), note.get("filename")
         yield PartialEntry(
             key=place.name,

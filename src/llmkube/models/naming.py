@@ -54,7 +54,8 @@ async def named(request: FetchRequest, cache: Cache, verified: list[Verified], w
     removed = 0
     try:
         if request.pinned:
-            await asyncio.to_thread(_pin, request, cache, files)
+            async with cache.lock(f"pin-{request.name}", waiting):
+                await asyncio.to_thread(_pin, request, cache, files)
         else:
             async with cache.lock(model_lock(name), waiting):
                 await asyncio.to_thread(cache.link, name, model.digest, files)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmkube.models.allocation import allocate
-from llmkube.models.cache import write_atomically
+from llmkube.models.cache import draft_of, write_atomically
 from llmkube.models.errors import SourceError
 from llmkube.models.extents import Extents
 
@@ -60,10 +60,11 @@ class Partial:
         self.identity = identity
         self.written = self.noted = Extents()
         self.resumed = 0
-        self._note = path.with_name(f"{path.name}.json")
+        self._note = note_of(path)
         self._writer = secrets.token_hex(8)
         self._state = threading.Condition()
         self._users = 0
+        self._noting = threading.Lock()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
     @property
@@ -137,7 +138,7 @@ class Partial:
 
     def sync(self) -> None:
         """Put what is written on disk, then note it. SourceError when somebody else writes here, lock or not."""
-        with self._used() as descriptor:
+        with self._noting, self._used() as descriptor:
             written = self.written
             if written == self.noted:
                 return
@@ -171,13 +172,12 @@ class Partial:
     def finish(self) -> None:
         """The bytes have their final name: nothing is left beside them."""
         self._close()
-        self._note.unlink(missing_ok=True)
+        leave_nothing(self.path)
 
     def discard(self) -> None:
         """The bytes are wrong: nothing of them stays."""
         self._close()
-        self._note.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        leave_nothing(self.path)
 
     def _close(self) -> None:
         with self._state:
@@ -185,6 +185,18 @@ class Partial:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
                 self._descriptor = -1
+
+
+def note_of(path: Path) -> Path:
+    """Where it is noted which bytes of a partial file are on disk."""
+    return path.with_name(f"{path.name}.json")
+
+
+def leave_nothing(path: Path) -> None:
+    """Remove a partial file and what is beside it: the note first, which must never be of another file."""
+    note = note_of(path)
+    for each in (note, draft_of(note), path):
+        each.unlink(missing_ok=True)
 
 
 def _write_all(descriptor: int, at: int, chunk: bytes) -> int:

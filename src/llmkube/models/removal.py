@@ -11,10 +11,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.models.cache import Cache, blob_lock, model_lock
+from llmkube.models.cache import Cache, blob_lock, draft_of, model_lock
 from llmkube.models.inventory import inventory
 from llmkube.models.layout import storage_error
 from llmkube.models.locks import acquire, attempt
+from llmkube.models.partial import leave_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,6 +60,7 @@ def _dropped(cache: Cache, links: Links) -> bool:
             return False
         for name, _ in links.files:
             (folder / name).unlink(missing_ok=True)
+            draft_of(folder / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something that we did not put there, or another digest beside it
             for place in (folder, folder.parent):
                 place.rmdir()
@@ -91,7 +93,6 @@ def _without_partial(cache: Cache, partial: PartialEntry) -> bool:
     place, lock = cache.layout.partial(partial.key), cache.layout.lock(partial.key)
     with attempt(lock) as is_free:
         if is_free:
-            place.unlink(missing_ok=True)
-            place.with_name(f"{place.name}.json").unlink(missing_ok=True)
+            leave_nothing(place)
             lock.unlink(missing_ok=True)
     return is_free

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -41,8 +42,8 @@ CHECKPOINT = 64 * 1024 * 1024
 NOTE_SECONDS = 5.0
 PROGRESS = 64 * 1024
 """A connection that brought less than this before it broke has brought nothing."""
-REFUSALS = 3
-"""So many answers without the range that was asked for, and the file is taken as one stream."""
+REFUSALS, MOST_REFUSALS = 3, 9
+"""So many answers without the range that was asked for, and the file is taken as one stream; so many, and it is not."""
 BUSY = frozenset({"TooManyRequests", "ServerError"})
 
 
@@ -103,7 +104,7 @@ class Transfer:
                 for _ in range(MOST):
                     group.create_task(self._connection())
         if not self._is_complete:
-            await self._connection(is_stream=True)
+            await self._persist(self._stream, until=MOST_REFUSALS)
 
     @property
     def _is_complete(self) -> bool:
@@ -113,44 +114,39 @@ class Transfer:
     def _horizon(self) -> int:
         return min(self._hashing.hashed, self._partial.noted.frontier) + WINDOW
 
-    async def _connection(self, *, is_stream: bool = False) -> None:
-        """One span after the other until there are none, or the whole as a stream; tried again when it breaks."""
-        tries = 0
-        while not self._is_complete and (is_stream or self._refusals < REFUSALS):
-            done = await (self._stream() if is_stream else self._span())
-            if done is None:
+    async def _connection(self) -> None:
+        """One span after the other, until there are none, or the server turns out to have no ranges."""
+        while not self._is_complete and self._refusals < REFUSALS:
+            span = next_span(self._partial.written, self._claims, end=self._origin.file.size or 0, most=SPAN)
+            if span is None or span[0] >= self._horizon:
                 await self._changed()
-            elif done.error is None:
-                tries = 0
-                if is_stream and self._origin.file.size is None:
-                    return
-            else:
-                tries = 1 if done.received >= PROGRESS else tries + 1
-                await self._paused(done.error, tries)
-
-    async def _paused(self, error: SourceError, tries: int) -> None:
-        """Wait before the next try; raises when there is none."""
-        delay = pause(error, tries) if self._origin.is_resumable else None
-        if delay is None:
-            raise error
-        if error.reason in BUSY:
-            self._slots.pushed_back()
-        await asyncio.sleep(delay)
-
-    async def _span(self) -> Try | None:
-        """Fetch the next span; None when there is none to begin now."""
-        origin = self._origin
-        async with self._slots.one():
-            end = min(origin.file.size or 0, self._horizon)
-            span = next_span(self._partial.written, self._claims, end=end, most=SPAN)
-            if span is None:
-                return None
+                continue
             self._claims.append(span)
             try:
-                return await self._tried(origin.remote.span(origin.source, *span, etag=origin.file.etag), span[1])
+                await self._persist(functools.partial(self._rest, span), until=REFUSALS)
             finally:
                 self._claims.remove(span)
                 self._wake()
+
+    async def _persist(self, attempt: Callable[[], Awaitable[Try | None]], *, until: int) -> None:
+        """Try until it is done, with pauses that grow while nothing comes; SourceError when that is hopeless."""
+        tries = 0
+        while (done := await attempt()) is not None and done.error is not None and self._refusals < until:
+            tries = 1 if done.received >= PROGRESS else tries + 1
+            delay = pause(done.error, tries) if self._origin.is_resumable else None
+            if delay is None:
+                raise done.error
+            if done.error.reason in BUSY:
+                self._slots.pushed_back()
+            await asyncio.sleep(delay)
+
+    async def _rest(self, span: Range) -> Try | None:
+        """Fetch what is missing of a span; None when nothing is."""
+        origin = self._origin
+        async with self._slots.one():
+            for start, end in self._partial.written.missing(*span):
+                return await self._tried(origin.remote.span(origin.source, start, end, etag=origin.file.etag), end)
+        return None
 
     async def _stream(self) -> Try:
         """Fetch the rest in one answer; from its beginning where the server has no ranges."""
@@ -178,13 +174,14 @@ class Transfer:
         if self._partial.unnoted >= CHECKPOINT:
             self._due.set()
         self._wake()
-        while start > self._horizon:  # a stream that is ahead of the disk; a span never begins so far ahead
+        while start > self._horizon:  # ahead of the disk, or of the digest
             await self._changed()
 
     async def _note_regularly(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), NOTE_SECONDS)
+                async with asyncio.timeout(NOTE_SECONDS):
+                    await self._due.wait()
             self._due.clear()
             await asyncio.to_thread(self._partial.sync)
             self._wake()

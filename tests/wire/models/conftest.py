@@ -45,6 +45,9 @@ class FileServer:
     hold_after: int | None = None
     piece: int = 65536
     pause: float = 0.0
+    instead: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
+    busy: int = 0
+    busiest: int = 0
     held: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -61,8 +64,15 @@ class FileServer:
             return web.Response(status=self.statuses.pop(0))
         if self.redirect:
             return web.Response(status=302, headers={"Location": self.redirect})
+        if self.instead and (answer := await self.instead(request)) is not None:
+            return answer
         start, end = self._range(request)
-        return await self._send(request, start, end)
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            return await self._send(request, start, end)
+        finally:
+            self.busy -= 1
 
     def _range(self, request: web.Request) -> tuple[int | None, int]:
         asked = request.headers.get("Range", "")
@@ -84,7 +94,7 @@ class FileServer:
             await self.before_body()
         whole = len(body) == 1 or not self.cut_after
         for at in range(0, len(body) if whole else self.cut_after.pop(0), self.piece):
-            if self.hold_after is not None and self.sent >= self.hold_after:
+            if self.hold_after is not None and self.sent >= self.hold_after and len(body) > 1:
                 self.held.set()
                 await asyncio.Event().wait()  # until the client goes
             piece = body[at : at + self.piece]
@@ -135,6 +145,14 @@ def fetched(server: FileServer, cache: Path, seen: list[Progress]) -> Fetch:
             return await fetch(request, seen.append)
 
     return run
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small spans, so that a small file has as many of everything as a large one."""
+    for name, value in {"SPAN": 256 << 10, "CHUNK": 64 << 10, "CHECKPOINT": 1 << 20, "WINDOW": 3 << 20}.items():
+        monkeypatch.setattr(f"llmkube.models.transfer.{name}", value)
+    monkeypatch.setattr("llmkube.models.transfer.NOTE_SECONDS", 0.02)
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,20 @@ SMALL = (
     "main()\n"
 )
 """The real command with small spans, so that a small file has as many of everything as a large one."""
+DYING = (
+    "import os, signal, threading\n"
+    "left, guard = [{calls}], threading.Lock()\n"
+    "def dying(call):\n"
+    "    def called(*arguments, **options):\n"
+    "        with guard:\n"
+    "            left[0] -= 1\n"
+    "            if left[0] < 0: os.kill(os.getpid(), signal.SIGKILL); signal.pause()\n"
+    "        return call(*arguments, **options)\n"
+    "    return called\n"
+    "for name in 'fsync fdatasync replace rename symlink unlink remove ftruncate chmod utime mkdir'.split():\n"
+    "    setattr(os, name, dying(getattr(os, name)))\n"
+)
+"""Ends the process, as a kill does, instead of its n-th call that changes more on disk than the bytes of a file."""
 
 
 @dataclass
@@ -40,6 +55,7 @@ class Command:
     server: FileServer
     cache: Path
     digest: bool = True
+    seam: str = ""
 
     async def start(self) -> asyncio.subprocess.Process:
         what = [self.server.url, "--cache", str(self.cache), "--namespace", "team", "--name", "tiny"]
@@ -52,7 +68,7 @@ class Command:
         ]
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-c", SMALL, "fetch", *what, *how, stdout=pipe, stderr=pipe
+            sys.executable, "-c", self.seam + SMALL, "fetch", *what, *how, stdout=pipe, stderr=pipe
         )
 
     async def finish(self) -> dict[str, object]:
@@ -146,6 +162,31 @@ async def doomed(
         await asyncio.wait([ended], timeout=chance.random() * {"bytes": 0.01, "end": 0.08, "time": 1.2}[kind])
     finally:
         ended.cancel()
+
+
+@pytest.mark.timeout(300)
+async def test_killed_at_each_step_that_names_notes_or_links_something_it_goes_on_from_there(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.content, server.etag = gguf(2 * MEBIBYTE), '"steps"'
+    size, calls = len(server.content), 0
+    while True:
+        cache = tmp_path / str(calls)
+        process = await Command(server, cache, digest=False, seam=DYING.format(calls=calls)).start()
+        await process.communicate()
+        check(cache)
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL
+        had, was_complete, server.sent = noted(cache), complete(cache), 0
+        done = await Command(server, cache, digest=False).finish()
+        check(cache)
+        assert (cache / str(done["path"])).read_bytes() == server.content
+        assert server.sent <= (0 if was_complete else size - had) + 1
+        assert [each.parent.name for each in files(cache) if each.parent.name in {"partial", "blobs"}] == ["blobs"]
+        calls += 1 if KILLS > 100 else 3
+    print(f"killed at steps up to {calls}")
+    assert calls > 15
 
 
 async def test_a_kill_costs_at_most_the_window(server: FileServer, tmp_path: Path) -> None:

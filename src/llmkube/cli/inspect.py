@@ -16,7 +16,7 @@ from urllib.parse import quote
 import click
 
 from llmkube.cli.errors import CommandError, InputError, MissingError
-from llmkube.cli.output import aligned, as_json, output_option, printable, size
+from llmkube.cli.output import aligned, as_json, output_option, printable, short_count, size
 
 if TYPE_CHECKING:
     from llmkube.desired.resolution import Known
@@ -126,7 +126,7 @@ def _rows(found: Resolved, told: Known, planned: MemoryEstimate, use: _Use) -> l
     return [
         ("NAME", facts.name),
         ("ARCHITECTURE", facts.architecture),
-        ("PARAMETERS", _count(facts.parameters)),
+        ("PARAMETERS", short_count(facts.parameters)),
         ("QUANTIZATION", facts.quantization),
         ("CONTEXT", facts.context_length),
         ("LAYERS", facts.block_count),
@@ -146,11 +146,3 @@ def _rows(found: Resolved, told: Known, planned: MemoryEstimate, use: _Use) -> l
         ("  KV CACHE", size(planned.kv)),
         ("  COMPUTE", f"about {size(planned.compute + planned.output)}"),
     ]
-
-
-def _count(number: int | None) -> str | None:
-    """A number of parameters for people: `134.5M`."""
-    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if number and number >= limit:
-            return f"{number / limit:.1f}{unit}"
-    return str(number) if number else None

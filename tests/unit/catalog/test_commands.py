@@ -37,7 +37,7 @@ def test_the_list_is_for_programs_too() -> None:
     told = json.loads(catalog("list", "--task", "rerank", "-o", "json").stdout)
     (model,) = told["models"]
     assert model["id"] == "bge-reranker-v2-m3"
-    assert model["memoryBytes"] > model["quantizations"][0]["sizeBytes"]
+    assert model["memoryBytes"] > 500_000_000
     assert yaml.safe_load(catalog("list", "--task", "rerank", "-o", "yaml").stdout) == told
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmkube.gguf.facts import ModelFacts, facts
-from llmkube.gguf.memory import estimate
 from llmkube.gguf.outline import outline
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions
 from llmkube.gguf.quantize import requantized
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def contexts(entry: Entry) -> tuple[int, ...]:
 
 
 def needed(entry: Entry, quantization: Quantization, context: int) -> int:
-    """Bytes on the device that holds the whole model: weights, KV cache in f16, compute, output; one slot."""
-    return estimate(facts_of(entry, quantization), context=min(context, entry.context_length)).total
+    """Bytes where the whole model is on one device: weights, KV cache in f16, compute, output; one slot."""
+    return plan(facts_of(entry, quantization), EngineOptions(context=min(context, entry.context_length))).total
 
 
 def table(entry: Entry) -> dict[str, dict[int, int]]:

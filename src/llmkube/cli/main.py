@@ -24,6 +24,7 @@ COMMANDS = {
     "delete": Entry("llmkube.cli.delete:delete", "Delete services and their models."),
     "deploy": Entry("llmkube.cli.deploy:deploy", "Make a Model and an InferenceService in one line."),
     "fetch": Entry("llmkube.cli.fetch:fetch", "Fetch and verify a model into a cache directory (used by Jobs)."),
+    "fit": Entry("llmkube.cli.fit.command:fit", "Say whether a model fits on GPUs, without downloading it."),
     "inspect": Entry("llmkube.cli.inspect:inspect", "Show a GGUF's facts without downloading it."),
     "list": Entry("llmkube.cli.list:list_", "List models and services."),
     "local": Entry("llmkube.cli.local:local", "Run everything on this machine, without Kubernetes."),

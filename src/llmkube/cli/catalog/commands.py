@@ -16,8 +16,6 @@ from llmkube.cli.output import as_json, as_yaml, output_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmkube.cli.catalog.entries import Entry
-
 TASKS = ("chat", "code", "reasoning", "vision", "embedding", "rerank")
 
 
@@ -148,15 +146,8 @@ def deploy(
     from llmkube.cli.deploy import apply_wishes
 
     entry = read.entry(model, map(str, own))
-    wanted = show.wishes(entry, _chosen(entry, quantization), mirror, **wishes)
+    wanted = show.wishes(entry, entry.chosen(quantization), mirror, **wishes)
     apply_wishes(name or show.name_of(entry), wanted, options, target)
-
-
-def _chosen(entry: Entry, name: str | None) -> Any:
-    try:
-        return entry.quantization(name)
-    except ValueError as error:
-        raise InputError(f"--quantization: {error}") from None
 
 
 def _limit(text: str | None) -> int | None:

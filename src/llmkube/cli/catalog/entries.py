@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from llmkube.api.fields import Digest, Line, Source, Word
+from llmkube.cli.errors import InputError
 from llmkube.gguf.outline import KNOWN
 from llmkube.gguf.quantize import DEFAULTS
 
@@ -95,14 +96,14 @@ class Entry(_Part):
         """The engine's mode; None for its default, chat."""
         return next((MODES[task] for task in self.tasks if task in MODES), None)
 
-    def quantization(self, name: str | None) -> Quantization:
-        """The one of this name in any case, the first for None; ValueError when there is none."""
+    def chosen(self, name: str | None) -> Quantization:
+        """The quantisation of this name in any case, the first for None; InputError when there is none."""
         if name is None:
             return self.quantizations[0]
         found = next((one for one in self.quantizations if one.name.lower() == name.lower()), None)
         if found is None:
             there = ", ".join(one.name for one in self.quantizations)
-            raise ValueError(f"{self.id}: expected a quantization among {there}, found {name!r}")
+            raise InputError(f"{self.id}: expected a quantization among {there}, found {name!r}")
         return found
 
     def source_of(self, quantization: Quantization) -> str:

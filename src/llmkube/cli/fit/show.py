@@ -73,7 +73,7 @@ def bar_of(device: Device, width: int, *, largest: int, encoding: str = "utf-8")
     parts, drawn, seen = Text(), 0, 0
     for name, size in _parts(device).items():
         seen += size
-        end = round(width * seen / whole)
+        end = max(round(width * seen / whole), int(seen > 0))
         parts.append(marks[name] * (end - drawn), style=STYLES[name])
         drawn = end
     if device.free is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 
-_SPDX = re.compile(r"SPDX-License-Identifier:\s*(?P<id>[^\s*]+)", re.IGNORECASE)
+_SPDX = re.compile(r"SPDX-License-Identifier:[ \t]*(?P<id>[A-Za-z0-9(][A-Za-z0-9.+ ()_-]{0,126})", re.IGNORECASE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+ _-]{0,127}")
+_CHOICE = re.compile(r"\s+or\s+", re.IGNORECASE)
 _UNNAMED = frozenset({"other", "unknown", "custom", ""})
 _SAME = {
     "apache2": "apache-2.0",
@@ -40,8 +41,9 @@ def is_same(one: str, other: str) -> bool:
 
 
 def is_allowed(found: str | None, allowed: tuple[str, ...]) -> bool:
-    """Whether a policy's list has the licence; a model without one is never allowed."""
-    return found is not None and normalised(found) in {normalised(one) for one in allowed}
+    """Whether a policy's list has the licence, or one of a choice (`MIT OR Apache-2.0`); none is never allowed."""
+    choices = _CHOICE.split(found.strip().strip("()")) if found else []
+    return any(normalised(one) in {normalised(each) for each in allowed} for one in choices)
 
 
 def stated(license_id: str | None, name: str | None) -> str | None:
@@ -55,6 +57,6 @@ def of_sidecar(text: str) -> str | None:
     """Return the one licence that a sidecar names: an SPDX line anywhere, or a name alone on the first line."""
     found = _SPDX.search(text)
     if found:
-        return found["id"]
+        return found["id"].strip()
     lines = [line.strip() for line in text.strip().splitlines()]
     return lines[0] if len(lines) == 1 and _NAME.fullmatch(lines[0]) else None

@@ -100,8 +100,10 @@ def test_what_cannot_be_is_one_line(arguments: tuple[str, ...], code: int, words
 @pytest.mark.parametrize(
     ("typed", "expected"),
     [
-        ("llmkube catalog ", {"list", "info", "deploy"}),
+        ("llmkube catalog ", {"check", "list", "info", "deploy"}),
         ("llmkube catalog info qwen3-8", {"qwen3-8b"}),
+        ("llmkube catalog check qwen3-8", {"qwen3-8b"}),
+        ("llmkube fit qwen3-8b --gpu l4", {"L4", "L40", "L40S"}),
         ("llmkube catalog deploy qwen3-4b-instruct-2507 --quantization q8", {"Q8_0"}),
     ],
 )

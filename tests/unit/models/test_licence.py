@@ -46,6 +46,16 @@ def test_a_policy_has_a_licence_in_any_spelling_and_never_a_missing_one() -> Non
     assert not is_allowed("", ("MIT",))
 
 
+@pytest.mark.parametrize("expression", ["MIT OR Apache-2.0", "(GPL-3.0-only OR MIT)", "Apache-2.0 or MIT"])
+def test_one_of_a_choice_is_enough(expression: str) -> None:
+    assert is_allowed(expression, ("mit",))
+
+
+@pytest.mark.parametrize("expression", ["MIT AND CC-BY-NC-4.0", "GPL-2.0-only WITH Classpath-exception-2.0"])
+def test_all_of_several_and_exceptions_are_not_taken_apart(expression: str) -> None:
+    assert not is_allowed(expression, ("mit", "gpl-2.0-only"))
+
+
 @pytest.mark.parametrize(
     ("identifier", "name", "found"),
     [
@@ -69,6 +79,8 @@ def test_a_header_that_says_other_is_taken_by_its_own_name(
         ("apache-2.0\n", "apache-2.0"),
         ("  MIT  ", "MIT"),
         ("Copyright us\nSPDX-License-Identifier: Apache-2.0\n\nmuch more", "Apache-2.0"),
+        ("# SPDX-License-Identifier: MIT OR Apache-2.0", "MIT OR Apache-2.0"),
+        ("/* SPDX-License-Identifier: MIT */", "MIT"),
         ("Permission is hereby granted, free of charge, to\nany person", None),
         ("<html>not found</html>", None),
         ("", None),

@@ -6,11 +6,13 @@ import asyncio
 import importlib.util
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from aiohttp import web
 from click.testing import CliRunner, Result
 
@@ -106,6 +108,68 @@ def test_fit_of_a_source_and_of_the_same_model_in_the_catalogue_agree(real: Host
     assert {name: file[name] for name in ("kv", "recurrent", "compute")} == {
         name: entry[name] for name in ("kv", "recurrent", "compute")
     }
+
+
+ENTRY = {
+    "id": "house-model",
+    "description": "Ours.",
+    "tasks": ["chat"],
+    "license": "Apache 2.0",
+    "source": "hf://org/repo/model.gguf",
+    "quantizations": [{"name": "Q4_1", "sizeBytes": 98_362_432}],
+    "architecture": "llama",
+    "parameters": 134_515_008,
+    "vocabulary": 49_152,
+    "tied": True,
+    "header": {
+        "context_length": 8192,
+        "block_count": 30,
+        "embedding_length": 576,
+        "feed_forward_length": 1536,
+        "attention.head_count": 9,
+        "attention.head_count_kv": 3,
+    },
+}
+
+
+@pytest.fixture
+def check(real: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, list[str]]]:
+    """`llmkube catalog check` of the entry with some fields changed: the differences by id, and the exit code in it."""
+    monkeypatch.setenv("HF_ENDPOINT", real.url)
+
+    def check(**changes: Any) -> dict[str, list[str]]:
+        own = tmp_path / "own.yaml"
+        own.write_text(yaml.safe_dump({"models": [{**ENTRY, **changes}]}))
+        result = run("catalog", "check", "--catalog", str(own), "-o", "json")
+        found = {each["id"]: each["differences"] for each in json.loads(result.stdout)["files"]}
+        assert result.exit_code == int(any(found.values()))
+        return found
+
+    return check
+
+
+def test_a_catalogue_that_says_what_its_source_has_is_checked(real: Host, check: Any) -> None:
+    assert check() == {"house-model": []}
+    assert real.sent <= 2 * MIB + 1
+
+
+def test_every_field_that_a_source_has_otherwise_is_told(check: Any) -> None:
+    header = {**ENTRY["header"], "attention.head_count_kv": 9, "block_count": 29}  # type: ignore[dict-item]
+    quantizations = [{"name": "Q8_0", "sizeBytes": 5}]
+
+    (found,) = check(license="mit", header=header, quantizations=quantizations, tied=False).values()
+
+    assert "license: the catalogue says mit, the file apache-2.0" in found
+    assert "sizeBytes: the catalogue says 5, the file 98362432" in found
+    assert "quantizations.name: the catalogue says Q8_0, the file Q4_1" in found
+    assert "header.block_count: the catalogue says 29, the file 30" in found
+    assert {line.partition(":")[0] for line in found} >= {"tied", "header.attention.head_count_kv"}
+
+
+def test_a_source_that_does_not_answer_is_told_and_the_others_are_checked(check: Any) -> None:
+    (found,) = check(source="hf://org/repo/none.gguf").values()
+    assert len(found) == 1
+    assert "404" in found[0]
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from llmkube.cli.catalog.tasks import TASKS
 from llmkube.cli.connection import Target, connected
 from llmkube.cli.deploy import use_options
-from llmkube.cli.errors import InputError
+from llmkube.cli.errors import FAILED, InputError
 from llmkube.cli.options import WriteOptions, write_options
 from llmkube.cli.output import as_json, as_yaml, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-TASKS = ("chat", "code", "reasoning", "vision", "embedding", "rerank")
 
 
 def _ids(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
@@ -148,6 +147,33 @@ def deploy(
     entry = read.entry(model, map(str, own))
     wanted = show.wishes(entry, entry.chosen(quantization), mirror, **wishes)
     apply_wishes(name or show.name_of(entry), wanted, options, target)
+
+
+@catalog.command(
+    epilog="""\b
+Examples:
+  llmkube catalog check qwen3-8b
+  llmkube catalog check --catalog our.yaml
+"""
+)
+@click.argument("models", metavar="[ID]...", nargs=-1, shell_complete=_ids)
+@_own
+@output_option("table", "json")
+def check(*, models: tuple[str, ...], own: tuple[Path, ...], output: str) -> None:
+    """Hold the catalogue against its sources: each file's header is read, nothing is downloaded.
+
+    Digest, size, licence and the numbers of the header are compared. Exit code 1 when one differs, or when a source
+    does not answer. Without IDs all models are checked, or those of your own catalogue where one is named.
+    """
+    from llmkube.cli.catalog import read, show
+    from llmkube.cli.catalog.check import checked
+
+    named = [read.entry(each, map(str, own)) for each in models]
+    chosen = named or list((read.own_entries(map(str, own)) or read.shipped()).values())
+    found = [checked(entry, one) for entry in chosen for one in entry.quantizations]
+    click.echo(show.compared(found, output), nl=False)
+    if any(each.differences for each in found):
+        raise click.exceptions.Exit(FAILED)
 
 
 def _limit(text: str | None) -> int | None:

@@ -7,17 +7,17 @@ never how much memory it needs: that is planned from the numbers.
 # ruff: noqa: TC001 - pydantic reads annotations at run time
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from llmkube.api.fields import Digest, Line, Source, Word
+from llmkube.cli.catalog.tasks import Task
 from llmkube.cli.errors import InputError
 from llmkube.gguf.outline import KNOWN
 from llmkube.gguf.quantize import DEFAULTS
 
-Task = Literal["chat", "code", "reasoning", "vision", "embedding", "rerank"]
 MODES = {"embedding": "embedding", "rerank": "rerank"}
 _Count = Annotated[int, Field(ge=0, le=2**31 - 1, strict=True)]
 _Bytes = Annotated[int, Field(ge=1, le=2**50, strict=True)]

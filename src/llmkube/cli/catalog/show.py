@@ -14,6 +14,7 @@ from llmkube.cli.output import Column, aligned, as_json, as_yaml, printable, sho
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from llmkube.cli.catalog.check import Checked
     from llmkube.cli.catalog.entries import Entry, Quantization
 
 Manifest = dict[str, Any]
@@ -89,6 +90,20 @@ def described(entry: Entry) -> str:
         f"`llmkube catalog deploy {entry.id}` applies:\n" + "---\n".join(as_yaml(each) for each in _documents(entry)),
     )
     return "\n".join(parts)
+
+
+def compared(found: Sequence[Checked], form: str) -> str:
+    """Return what differs from the sources, file by file."""
+    if form == "json":
+        files = [
+            {"id": each.entry.id, "quantization": each.quantization.name, "differences": list(each.differences)}
+            for each in found
+        ]
+        return as_json({"files": files})
+    rows = [
+        [each.entry.id, each.quantization.name, line] for each in found for line in each.differences or ("as said",)
+    ]
+    return aligned([["ID", "QUANTIZATION", "SOURCE"], *([printable(cell) for cell in row] for row in rows)])
 
 
 def wishes(entry: Entry, quantization: Quantization, mirror: str | None = None, **others: Any) -> Wishes:

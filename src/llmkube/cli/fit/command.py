@@ -9,6 +9,7 @@ import click
 
 from llmkube.cli.errors import InputError
 from llmkube.cli.output import as_json, output_option
+from llmkube.gguf.plan.options import CACHE_TYPES, FLASH_ATTENTION, SPLIT_MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 DOES_NOT_FIT = 1
 CONTEXT = 8192
-_CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl")
+_CACHE_TYPE = click.Choice(list(CACHE_TYPES))
 
 
 def _gpus(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -56,15 +57,13 @@ _MACHINE = (
 _ENGINE = (
     click.option("--context", "--ctx-size", type=click.IntRange(1, 2**24), help="Tokens, shared by the slots."),
     click.option("--parallel", type=click.IntRange(1, 256), default=1, show_default=True, help="Slots."),
-    click.option("--cache-type-k", type=click.Choice(_CACHE_TYPES), default="f16", show_default=True, help="Keys."),
-    click.option("--cache-type-v", type=click.Choice(_CACHE_TYPES), default="f16", show_default=True, help="Values."),
-    click.option("--flash-attention", type=click.Choice(["auto", "on", "off"]), default="auto", show_default=True),
+    click.option("--cache-type-k", type=_CACHE_TYPE, default="f16", show_default=True, help="Keys."),
+    click.option("--cache-type-v", type=_CACHE_TYPE, default="f16", show_default=True, help="Values."),
+    click.option("--flash-attention", type=click.Choice(FLASH_ATTENTION), default="auto", show_default=True),
     click.option("--batch", type=click.IntRange(1, 2**20), default=2048, show_default=True, help="Logical batch."),
     click.option("--ubatch", type=click.IntRange(1, 2**20), default=512, show_default=True, help="Physical batch."),
     click.option("--gpu-layers", type=click.IntRange(-1, 10_000), default=-1, help="Layers on GPUs; all by default."),
-    click.option(
-        "--split-mode", type=click.Choice(["layer", "row", "none", "tensor"]), default="layer", show_default=True
-    ),
+    click.option("--split-mode", type=click.Choice(SPLIT_MODES), default="layer", show_default=True),
     click.option("--tensor-split", metavar="N,N,…", callback=_shares, help="Share of each GPU; by memory by default."),
     click.option("--main-gpu", type=click.IntRange(0, 127), default=0, help="The GPU of --split-mode none."),
     click.option("--kv-unified", is_flag=True, help="One KV cache for all slots."),

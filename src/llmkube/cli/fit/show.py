@@ -36,6 +36,7 @@ def show(found: Verdict, facts: ModelFacts, options: EngineOptions, machine: Mac
     console.print(Text(_use(found, options, machine)), soft_wrap=True)
     console.print()
     console.print(table(found.devices, width=console.width, encoding=console.encoding))
+    console.print(legend(found.devices, encoding=console.encoding))
     console.print()
     for line in told(found, machine):
         console.print(line, soft_wrap=True)
@@ -62,13 +63,24 @@ def table(devices: tuple[Device, ...], *, width: int, encoding: str = "utf-8") -
     return shown
 
 
+def legend(devices: tuple[Device, ...], *, encoding: str = "utf-8") -> Text:
+    """Return what the marks of the bars mean."""
+    marks, free = _marks(encoding)
+    shown = [name for name in STYLES if any(_parts(each)[name] for each in devices)]
+    parts = [Text(f"{marks[name]} {name}", style=STYLES[name]) for name in shown]
+    return Text("  ").join([*parts, Text(f"{free} free", style="dim")])
+
+
+def _marks(encoding: str) -> tuple[dict[str, str], str]:
+    return (MARKS, FREE) if encoding.lower().replace("-", "") == "utf8" else (PLAIN, PLAIN_FREE)
+
+
 def bar_of(device: Device, width: int, *, largest: int, encoding: str = "utf-8") -> Text:
     """Return the buffers as parts of what the device has; what it lacks runs over its end, behind a bar.
 
     A device without a limit is drawn against the largest need of all.
     """
-    unicode = encoding.lower().replace("-", "") == "utf8"
-    marks, free = (MARKS, FREE) if unicode else (PLAIN, PLAIN_FREE)
+    marks, free = _marks(encoding)
     whole = max(device.buffers.total, largest if device.free is None else device.free, 1)
     parts, drawn, seen = Text(), 0, 0
     for name, size in _parts(device).items():

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 Named = tuple[str, Shape]
 VERSION = 3
+EPSILON = 1e-6
+"""Which kind of norm there is counts, not how small its constant is."""
 FUSED = frozenset({"phi3", "nomic-bert"})
 UNGATED = frozenset({"bert"})
 ENCODERS = frozenset({"bert", "nomic-bert"})
@@ -46,8 +48,10 @@ def outline(architecture: str, keys: Mapping[str, Any], *, vocabulary: int, tied
         raise ValueError(f"architecture {architecture!r}: expected one of {', '.join(sorted(KNOWN))}")
     shapes = _Shapes(architecture, keys, vocabulary, tied)
     tensors = tuple(_tensor(name, shape) for name, shape in shapes.all())
+    norm = "attention.layer_norm_epsilon" if architecture in ENCODERS else "attention.layer_norm_rms_epsilon"
     metadata = {
         "general.architecture": architecture,
+        f"{architecture}.{norm}": EPSILON,
         "tokenizer.ggml.tokens": ArrayStub(vocabulary, "string"),
         **{f"{architecture}.{key}": value for key, value in keys.items()},
     }

@@ -31,7 +31,7 @@ LARGEST_SIDECAR = 64 * 1024
 def normalised(name: str) -> str:
     """Return a name as it is compared: lower case, without `LicenseRef-` and `-license`, aliases resolved."""
     folded = re.sub(r"[\s_]+", "-", name.strip().lower()).removeprefix("licenseref-")
-    short = re.sub(r"-(?:community-)?licen[cs]e(?:-agreement)?$", "", folded)
+    short = re.sub(r"(?:-(?:community-)?licen[cs]e(?:-agreement)?)+$", "", folded)
     return _SAME.get(folded, _SAME.get(short, short or folded))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import Result
 from rich.console import Console
 
 from llmkube.cli import errors
+from llmkube.cli.fit import command
 from llmkube.cli.fit.show import bar_of, table
 from llmkube.cli.fit.verdict import Device
 from llmkube.gguf.plan.buffers import Buffers
@@ -98,6 +100,31 @@ def test_without_a_gpu_it_is_planned_for_this_machines_memory(invoke: Any) -> No
     assert told["gpu"] is None
     assert set(told["buffers"]) == {"host"}
     assert told["devices"][0]["available"] > GIB
+
+
+def test_a_boards_own_memory_holds_the_hosts_part_too(invoke: Any) -> None:
+    flags = ("--gpu", "Orin-Nano", "-o", "json")
+    told = json.loads(fit(invoke, "llama-3.2-3b-instruct", *flags).stdout)
+    host = told["devices"][1]["needed"]
+    assert told["devices"][0]["available"] == told["gpu"]["memory"] - told["gpu"]["reserved"] - host
+    larger = json.loads(fit(invoke, "qwen3-14b", *flags).stdout)
+    assert larger["fits"] is False
+    assert {"change": "gpu", "value": "Jetson-Orin-NX-16G"} in larger["remedies"]
+    assert {"gpuLayers", "gpuCount"}.isdisjoint(each["change"] for each in larger["remedies"])
+
+
+def test_in_a_container_the_memory_is_its_limit(invoke: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(command, "CGROUP_LIMIT", str(limit))
+
+    def available() -> int:
+        size: int = json.loads(fit(invoke, "smollm2-135m-instruct", "-o", "json").stdout)["devices"][0]["available"]
+        return size
+
+    limit.write_text("268435456\n")
+    assert available() == 256 * 1024**2
+    limit.write_text("max\n")
+    assert available() > GIB
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DOES_NOT_FIT = 1
 CONTEXT = 8192
+CGROUP_LIMIT = "/sys/fs/cgroup/memory.max"
 _CACHE_TYPE = click.Choice(list(CACHE_TYPES))
 
 
@@ -144,8 +146,13 @@ def _machine(options: dict[str, Any]) -> Machine:
 
 
 def _here() -> int:
-    """The memory of this machine, in bytes."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """The memory of this machine, or of the container that this runs in, in bytes."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path(CGROUP_LIMIT).read_text().strip()
+    except OSError:
+        return memory
+    return min(memory, int(limit)) if limit.isdecimal() else memory
 
 
 def _options(facts: ModelFacts, machine: Machine, options: dict[str, Any]) -> EngineOptions:

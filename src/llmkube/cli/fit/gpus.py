@@ -88,8 +88,8 @@ def sized(memory: int) -> GPU:
 
 
 def larger(gpu: GPU) -> tuple[GPU, ...]:
-    """Return the GPUs of the table with more memory, of the same vendor where it is known; the smallest first."""
-    others = [each for each in known() if not each.shared and each.vendor == (gpu.vendor or "nvidia")]
+    """Return the GPUs of the table with more memory, of the same kind and vendor; the smallest first."""
+    others = [each for each in known() if each.shared == gpu.shared and each.vendor == (gpu.vendor or "nvidia")]
     return tuple(sorted((each for each in others if each.memory > gpu.memory), key=lambda each: each.memory))
 
 

@@ -5,7 +5,7 @@ Pure: from a model's facts, the engine's options and a machine to a verdict.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmkube.cli.fit.gpus import GPU, larger
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.options import EngineOptions
 
 UNBOUNDED = 2**62
+ALONE = frozenset({"context", "cacheType", "quantization", "gpu"})
+"""What helps a board that shares its memory: its host has no other to take layers into, and no second GPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +77,15 @@ class Verdict:
 
 
 def verdict(facts: ModelFacts, options: EngineOptions, machine: Machine) -> Verdict:
-    """PlanError when the engine would refuse the options for this model."""
+    """PlanError when the engine would refuse the options for this model.
+
+    Where the GPU's memory is the whole board's, the host's part is taken from it first.
+    """
+    shared = machine.gpu is not None and machine.gpu.shared
     room = machine.room
     planned = plan(facts, options, free=room.gpus)
+    if shared:
+        room = _less(room, planned.host.total)
     gpus = [
         Device(f"GPU{index}", buffers, free, machine.gpu.memory if machine.gpu else None)
         for index, (buffers, free) in enumerate(zip(planned.devices, room.gpus, strict=True))
@@ -85,8 +93,15 @@ def verdict(facts: ModelFacts, options: EngineOptions, machine: Machine) -> Verd
     devices = (*gpus, Device("host", planned.host, machine.host, machine.host))
     longest = largest_context(facts, options, room.gpus, room.host)
     if any(device.missing for device in devices):
-        return Verdict(devices, planned, longest, remedies(facts, options, room))
+        helping = remedies(facts, options, room)
+        return Verdict(devices, planned, longest, tuple(each for each in helping if not shared or each.change in ALONE))
     return Verdict(devices, planned, max(longest or 0, planned.context), ())
+
+
+def _less(room: Room, taken: int) -> Room:
+    """What is left of every GPU when so many bytes of it are somebody else's."""
+    larger_ones = tuple((name, max(0, free - taken)) for name, free in room.larger)
+    return replace(room, gpus=tuple(max(0, free - taken) for free in room.gpus), larger=larger_ones)
 
 
 def buffers_of(buffers: Buffers) -> dict[str, int]:

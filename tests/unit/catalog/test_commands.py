@@ -62,8 +62,8 @@ def test_deploy_is_deploy_with_the_catalogues_source_and_digest() -> None:
     mine = catalog("deploy", "qwen3-8b", *flags, "--dry-run=client", "-o", "yaml").stdout
     model, service = yaml.safe_load_all(mine)
     assert model["metadata"] == service["metadata"] == {"name": "chat"}
-    assert model["spec"]["source"] == "hf://Qwen/Qwen3-8B-GGUF/Qwen3-8B-Q4_K_M.gguf"
-    assert model["spec"]["sha256"].startswith("d98cdcbd")
+    assert model["spec"]["source"] == "hf://bartowski/Qwen_Qwen3-8B-GGUF/Qwen_Qwen3-8B-Q4_K_M.gguf"
+    assert model["spec"]["sha256"].startswith("54fffa05")
     assert model["spec"]["hardware"]["gpu"] == {"enabled": True, "memory": "16Gi"}
     assert service["spec"] == {"modelRef": "chat", "contextSize": 16384}
 
@@ -76,8 +76,8 @@ def test_a_model_that_embeds_is_served_in_that_mode() -> None:
 def test_a_mirror_has_the_file_of_the_same_name_and_digest() -> None:
     arguments = ("deploy", "qwen3-8b", "--mirror", "https://models.example.com/gguf/", "--dry-run=client", "-o", "yaml")
     model, _ = yaml.safe_load_all(catalog(*arguments).stdout)
-    assert model["spec"]["source"] == "https://models.example.com/gguf/Qwen3-8B-Q4_K_M.gguf"
-    assert model["spec"]["sha256"].startswith("d98cdcbd")
+    assert model["spec"]["source"] == "https://models.example.com/gguf/Qwen_Qwen3-8B-Q4_K_M.gguf"
+    assert model["spec"]["sha256"].startswith("54fffa05")
 
 
 @pytest.mark.parametrize(

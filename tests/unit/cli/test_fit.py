@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from llmkube.cli import errors
@@ -168,6 +171,37 @@ def test_a_bar_that_is_too_long_shows_where_the_memory_ends() -> None:
     drawn = bar_of(lacking, 20, largest=1).plain
     assert drawn.index("|") == 10
     assert len(drawn) == 20
+
+
+SIZES = st.integers(0, 2**40)
+
+
+@given(
+    st.builds(Buffers, model=SIZES, kv=SIZES, kv_swa=SIZES, recurrent=SIZES, compute=SIZES, output=SIZES),
+    st.one_of(st.none(), SIZES),
+    st.integers(10, 60),
+)
+def test_a_bar_is_as_wide_as_it_should_be_whatever_it_shows(buffers: Buffers, free: int | None, width: int) -> None:
+    drawn = bar_of(Device("GPU0", buffers, free, None), width, largest=2**40).plain
+    assert len(drawn) <= width
+    assert len(drawn) == width or free is None
+    assert ("|" in drawn) == (free is not None and buffers.total > free)
+
+
+def test_the_example_of_the_documentation_is_what_the_command_prints(invoke: Any) -> None:
+    """Numbers apart: better plans move them."""
+    document = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    command, _, shown = document.partition("    $ llmkube fit ")[2].partition("\n")
+    lines = [line[4:] for line in shown.partition("\n- **Exit code**")[0].rstrip().splitlines()]
+
+    printed = fit(invoke, *command.split()).stdout.rstrip().splitlines()
+
+    assert [masked(line) for line in printed] == [masked(line) for line in lines]
+
+
+def masked(line: str) -> str:
+    """A line without its numbers and the bar's length."""
+    return re.sub(r"\s+", " ", re.sub(r"[█▓▒░|]+", "#", re.sub(r"\d+(\.\d+)?(Mi|Gi)?", "0", line)))
 
 
 @pytest.mark.parametrize(("width", "columns"), [(120, 7), (80, 7), (60, 4), (36, 3)])

@@ -78,6 +78,16 @@ def test_a_file_that_is_no_model_is_one_line_and_an_exit_code(
     assert result.stderr.count("\n") == 1
 
 
+def test_a_projector_alone_has_no_plan_but_facts(write_gguf: WriteGGUF) -> None:
+    path = write_gguf(architecture="clip", extra={"block_count": None, "embedding_length": None})
+
+    fit = CliRunner().invoke(main, ["fit", str(path), "--gpu", "L4"])
+
+    assert "ARCHITECTURE    clip" in inspect(path).stdout
+    assert (fit.exit_code, fit.stdout) == (2, "")
+    assert "expected a model with layers" in fit.stderr
+
+
 def test_a_source_that_only_pods_see_is_refused() -> None:
     result = inspect("pvc://claim/model.gguf")
 

@@ -69,6 +69,7 @@ def catalog() -> None:
 
 @catalog.command(
     "list",
+    short_help="List the models that there are.",
     epilog="""\b
 Examples:
   llmkube catalog list --task code --max-memory 8Gi
@@ -94,7 +95,7 @@ def list_(*, task: str | None, licence: str | None, max_memory: str | None, own:
     click.echo(show.listing(kept, output), nl=False)
 
 
-@catalog.command(epilog="Example: llmkube catalog info qwen3-8b")
+@catalog.command(short_help="Show all that is known of a model.", epilog="Example: llmkube catalog info qwen3-8b")
 @_MODEL
 @_own
 @output_option("table", "json", "yaml")
@@ -110,13 +111,14 @@ def info(*, model: str, own: tuple[Path, ...], output: str) -> None:
 
 
 @catalog.command(
+    short_help="Deploy a model and wait until it answers.",
     epilog="""\b
 Examples:
   llmkube catalog deploy qwen3-8b --gpu --context-size 16384
   llmkube catalog deploy llama-3.1-8b-instruct --quantization Q8_0 --name llama -n team-a
   llmkube catalog deploy bge-m3 --mirror https://models.example.com/gguf
   llmkube catalog deploy qwen3-8b --dry-run=client -o yaml > qwen3-8b.yaml
-"""
+""",
 )
 @_MODEL
 @click.option("--name", metavar="NAME", help="Name of what is made; by default the model's id.")
@@ -150,11 +152,12 @@ def deploy(
 
 
 @catalog.command(
+    short_help="Hold the catalogue against its sources.",
     epilog="""\b
 Examples:
   llmkube catalog check qwen3-8b
   llmkube catalog check --catalog our.yaml
-"""
+""",
 )
 @click.argument("models", metavar="[ID]...", nargs=-1, shell_complete=_ids)
 @_own

@@ -58,9 +58,9 @@ _MACHINE = (
 )
 _ENGINE = (
     click.option("--context", "--ctx-size", type=click.IntRange(1, 2**24), help="Tokens, shared by the slots."),
-    click.option("--parallel", type=click.IntRange(1, 256), default=1, show_default=True, help="Slots."),
-    click.option("--cache-type-k", type=_CACHE_TYPE, default="f16", show_default=True, help="Keys."),
-    click.option("--cache-type-v", type=_CACHE_TYPE, default="f16", show_default=True, help="Values."),
+    click.option("--parallel", type=click.IntRange(1, 256), default=1, show_default=True, help="Requests at once."),
+    click.option("--cache-type-k", type=_CACHE_TYPE, default="f16", show_default=True, help="Type of keys."),
+    click.option("--cache-type-v", type=_CACHE_TYPE, default="f16", show_default=True, help="Type of values."),
     click.option("--flash-attention", type=click.Choice(FLASH_ATTENTION), default="auto", show_default=True),
     click.option("--batch", type=click.IntRange(1, 2**20), default=2048, show_default=True, help="Logical batch."),
     click.option("--ubatch", type=click.IntRange(1, 2**20), default=512, show_default=True, help="Physical batch."),

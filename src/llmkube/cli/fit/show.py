@@ -91,8 +91,10 @@ def bar_of(device: Device, width: int, *, largest: int, encoding: str = "utf-8")
     if device.free is None:
         return parts
     parts.append(free * (width - drawn), style="dim")
-    limit = round(width * device.free / whole)
-    return parts if not device.missing else parts[:limit] + Text("|", style="bold red") + parts[limit : width - 1]
+    if not device.missing:
+        return parts
+    limit = min(round(width * device.free / whole), width - 1)
+    return parts[:limit] + Text("|", style="bold red") + parts[limit : width - 1]
 
 
 def _parts(device: Device) -> dict[str, int]:

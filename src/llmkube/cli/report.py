@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from llmkube.api.quantity import format_bytes
 from llmkube.cli import pods
 from llmkube.cli.output import age, aligned, printable, size
 from llmkube.cli.view import said
@@ -101,6 +102,7 @@ def _summary(found: Found) -> Iterator[tuple[str, str]]:
     else:
         yield "Source", printable(view.spec.source)
         yield from _facts((found.manifest.get("status") or {}).get("gguf") or {})
+        yield from _memory((found.manifest.get("status") or {}).get("memory") or {})
     yield "Age", age(metadata.get("creationTimestamp"))
 
 
@@ -118,6 +120,12 @@ def _facts(gguf: Manifest) -> Iterator[tuple[str, str]]:
     told = [gguf.get(key) for key in ("name", "architecture", "quantization", "license")]
     if any(told):
         yield "GGUF", ", ".join(printable(each) for each in told if each)
+
+
+def _memory(memory: Manifest) -> Iterator[tuple[str, str]]:
+    if all(memory.get(key) is not None for key in ("weights", "kvCachePerToken", "computeEstimate")):
+        per_token, working = format_bytes(memory["kvCachePerToken"]), format_bytes(memory["computeEstimate"])
+        yield "Memory", f"{format_bytes(memory['weights'])} of weights, {per_token} per token, {working} to compute"
 
 
 def _conditions(manifest: Manifest) -> list[list[str]]:

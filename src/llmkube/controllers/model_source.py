@@ -42,6 +42,7 @@ class SourceReader:
             spec.source,
             policy=self._policy,
             credentials=credentials,
+            licences=spec.license.allow if spec.license else (),
             timeout=TIMEOUT,
             hugging_face=self._hugging_face,
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import RESOLVED
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
     from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
@@ -61,11 +62,11 @@ def licence_trouble(spec: ModelSpec, known: Known) -> Trouble | None:
     if spec.license is None:
         return None
     found = known.facts.license if known.facts else None
-    if found in spec.license.allow:
+    if is_allowed(found, spec.license.allow):
         return None
     allowed = ", ".join(spec.license.allow)
-    told = f"the file says {found!r}" if found else "the file states none that can be read before it is fetched"
-    fix = "add it to spec.license.allow, or choose another model"
+    told = f"the file says {found!r}" if found else "none is stated that can be read before it is fetched"
+    fix = "add it to spec.license.allow, correct it in a .license file beside the model, or choose another model"
     return Trouble("LicenseNotAllowed", f"spec.license.allow: expected a licence among {allowed}; {told}; {fix}")
 
 

@@ -11,6 +11,7 @@ from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.keys import Keys
 from llmkube.gguf.tables import GUESSED, tables
 from llmkube.gguf.weights import Weights, weights
+from llmkube.models.licence import stated
 
 if TYPE_CHECKING:
     from llmkube.gguf.reader import Header
@@ -85,6 +86,7 @@ class ModelFacts:
     attention: Attention
     recurrence: Recurrence
     weights: Weights
+    license_link: str | None = None
 
     @property
     def head_count(self) -> int | None:
@@ -127,12 +129,13 @@ def facts(header: Header) -> ModelFacts:
         nextn_layers=own.count("nextn_predict_layers") or 0,
         pooling=own.count("pooling_type"),
         uses_layer_norm=own.has("attention.layer_norm_epsilon") and not own.has("attention.layer_norm_rms_epsilon"),
-        license=keys.text("general.license"),
+        license=stated(keys.text("general.license"), keys.text("general.license.name")),
         chat_template=bool(keys.text("tokenizer.chat_template")),
         split_count=keys.count("split.count") or None,
         attention=_attention(own, layers),
         recurrence=_recurrence(own, layers),
         weights=weights(header.tensors, layers or 0),
+        license_link=keys.text("general.license.link"),
     )
 
 

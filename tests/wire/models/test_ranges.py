@@ -334,3 +334,12 @@ async def test_a_part_that_is_missing_fails_the_whole_by_its_name(
         await fetched(source=server.url.replace("model.gguf", "big-00001-of-00003.gguf"))
     assert caught.value.reason == "NotFound"
     assert not list((cache / "v1" / "models").rglob("*.gguf"))
+
+
+async def test_where_each_connection_brings_little_there_are_more_of_them(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkube.models.slots.INTERVAL", 0.1)
+    server.content, server.piece, server.pause = gguf(12 * MEBIBYTE), 32 << 10, 0.01
+    await fetched(sha256=server.sha256)
+    assert server.busiest > FIRST

@@ -343,3 +343,19 @@ async def test_where_each_connection_brings_little_there_are_more_of_them(
     server.content, server.piece, server.pause = gguf(12 * MEBIBYTE), 32 << 10, 0.01
     await fetched(sha256=server.sha256)
     assert server.busiest > FIRST
+
+
+async def test_a_server_that_never_sends_the_rest_is_an_error_and_no_shorter_file(
+    server: FileServer, fetched: Fetch, cache: Path
+) -> None:
+    async def instead(request: web.Request) -> web.StreamResponse | None:
+        if asked(request) < 4 * SPAN:
+            return None
+        headers = {"ETag": server.etag, "Content-Range": f"bytes 0-99/{len(server.content)}"}
+        return web.Response(status=206, headers=headers, body=server.content[:100])
+
+    server.instead = instead
+    with pytest.raises(SourceError) as caught:
+        await fetched()
+    assert (caught.value.reason, caught.value.retryable) == ("RangeRefused", True)
+    assert list((cache / "v1" / "blobs").iterdir()) == []

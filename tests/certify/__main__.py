@@ -39,7 +39,7 @@ def main(*, name: str, short: bool, file: Path | None, only: tuple[str, ...]) ->
         )
         asked = None if short else _peer(running)
         found = list(_rows(engine, devices, asked, only, short=short))
-    click.echo(comparing.table(found))
+    click.echo(f"{comparing.table(found)}\n\n{comparing.summary(found)}")
     if file:
         file.write_text(json.dumps({"engine": version(engine), "rows": comparing.as_json(found)}, indent=1) + "\n")
     wrong = [row for row in found if not row.is_allowed]
@@ -83,8 +83,8 @@ def _compared(engine: Engine, case: cases.Case, asked: Peer | None) -> list[comp
     except EngineError as error:
         click.echo(f"NOT LOADED: {case.name} {case.told}: {error}", err=True)
         return []
-    planned = plan(case.facts, case.options)
-    return comparing.rows(case, planned, loaded, asked.asks(case) if asked else None)
+    found = comparing.rows(case, plan(case.facts, case.options), loaded, asked.asks(case) if asked else None)
+    return [row for row in found if row.buffer not in engine.blurs]
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.certify.architectures import HEAD, HEADS_KV, WIDTH, all_models
+from tests.certify.architectures import all_models
+from tests.certify.parts import HEAD, HEADS_KV, WIDTH
 from tests.certify.writing import facts_of
 
 from llmkube.gguf.facts import ModelFacts
@@ -108,6 +109,7 @@ def test_layers_that_only_draft_further_tokens_keep_nothing() -> None:
 
     assert layers(drafting)[3] == Layer()
     assert plan(drafting, EngineOptions(context=CELLS)).host.kv == 3 * ONE_LAYER
+    assert host("glm4moe").model == MODELS["glm4moe"].weights_bytes - MODELS["glm4moe"].weights.blocks[3].size
 
 
 def test_sparse_attention_keeps_a_second_smaller_key() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from llmkube.api.model import GGUFFacts
-from llmkube.desired.arguments import API_KEYS_PATH, arguments, effective_context, refused_extra_args
+from llmkube.desired.arguments import API_KEYS_PATH, Files, arguments, effective_context, refused_extra_args
 from llmkube.local.engine.flags import parse
 
 Factory = Callable[..., Any]
@@ -47,7 +47,7 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def render(isvc_spec: Factory, model_spec: Factory) -> Factory:
     def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None) -> tuple[str, ...]:
         spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
-        return arguments("chat", spec, model_read, model_path="/models/m.gguf", context=2048, threads=2)
+        return arguments("chat", spec, model_read, files=Files("/models/m.gguf"), context=2048, threads=2)
 
     return make
 

@@ -31,7 +31,8 @@ def values(words: list[str], flag: str) -> list[str]:
 def test_the_command_says_all_that_is_known(rendered_job: Factory) -> None:
     assert command(rendered_job()) == [
         *("llmkube", "fetch", "https://models.example/tiny.gguf", "--cache", "/models"),
-        *("--namespace", "team", "--name", "tiny", "--result", "/dev/termination-log", "--progress", "json"),
+        *("--namespace", "team", "--name", "tiny", "--facts"),
+        *("--result", "/dev/termination-log", "--progress", "json"),
         *("--sha256", "ab" * 32, "--size", str(2**30), "--etag", '"e1"'),
     ]
 

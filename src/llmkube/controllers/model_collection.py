@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 
 from llmkube.desired.collect_job import collect_job, collect_job_name
 from llmkube.desired.fetch_result import Done
+from llmkube.desired.fetch_retry import retry
 from llmkube.desired.labels import COMPONENT
+from llmkube.desired.pod_trouble import Trouble
+from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
 from llmkube.kube.kinds import JOB, Key
 
 if TYPE_CHECKING:
     from llmkube.api.model import Retained
     from llmkube.controllers.caches import Caches
+    from llmkube.desired.fetch_retry import Retry
     from llmkube.desired.model_status import Sight
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.objects import CustomResource, Job
-
+    from llmkube.runtime.clock import Clock
 
 SOON = 0.5
 """Seconds until a Job whose outcome is told is taken away."""
@@ -34,6 +38,7 @@ class ModelCollection:
     caches: Caches
     applier: Applier
     settings: OperatorSettings
+    clock: Clock
 
     async def advance(self, model: CustomResource, sight: Sight) -> Sight:
         """Return the sight with what is gone, after making the Job that takes away what nobody uses."""
@@ -50,9 +55,20 @@ class ModelCollection:
         if job is None:
             wanted = collect_job(model, sight.spec, self.settings, sight.target, done=sight.fetch, keep=keep)
             await self.applier.apply(JOB, wanted, None)
-        elif _is_complete(job):
+        elif _is(job, "Complete"):
             return replace(sight, gone=lost | {place(each) for each in unused}, retry_in=SOON)
+        elif (again := retry(job)) is not None:
+            return await self._failed(sight, job, again)
         return sight
+
+    async def _failed(self, sight: Sight, job: Job, again: Retry) -> Sight:
+        """It is no harm but for the room that it takes: told, and tried again."""
+        left = again.seconds(now=self.clock.now())
+        if left == 0:
+            await self.applier.delete(JOB, job)
+        line = f"Job {job.metadata.name} could not take bytes of before out of PersistentVolumeClaim {sight.claim}"
+        told = f"{line}; its log says why, and it is tried again at about {clock_time(again.at)}"
+        return replace(sight, remark=sight.remark or Trouble("CollectionFailed", told), retry_in=left or SOON)
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
         """Delete the Model's collection Jobs but the one named `keep`, and return that one."""
@@ -78,5 +94,5 @@ class ModelCollection:
         return self.caches.uses(namespace, entry.claim, entry.sha256)
 
 
-def _is_complete(job: Job) -> bool:
-    return any(each.type == "Complete" and each.status == "True" for each in job.status.conditions)
+def _is(job: Job, kind: str) -> bool:
+    return any(each.type == kind and each.status == "True" for each in job.status.conditions)

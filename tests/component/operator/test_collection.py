@@ -50,8 +50,7 @@ def test_a_service_that_is_stopped_keeps_its_bytes_until_it_is_rendered_for_the_
     kubelet.held.set()
     try:
         api.patch("models", here, "chat", {"spec": {"sha256": OTHER}})
-        model = until(lambda: api.get("models", here, "chat"), lambda found: found["status"]["phase"] == "Downloading")
-        assert kept(model) == [SHA256]
+        until(lambda: kept(api.get("models", here, "chat")), lambda found: found == [SHA256])
         assert not jobs(api, here, "collect")
         api.patch("inferenceservices", here, "chat", {"spec": {"replicas": 0}})
         until(lambda: api.get("deployments", here, "chat")["spec"]["replicas"], lambda count: count == 0)

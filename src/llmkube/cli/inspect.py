@@ -37,8 +37,9 @@ def inspect(*, source: str, output: str, ctx_size: int | None, parallel: int) ->
     """Show what a GGUF model is, and the memory it needs, without downloading it.
 
     \b
-    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision] or a local file.
-    Credentials: HF_TOKEN, LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD.
+    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision], s3://bucket/key, oci://registry/repository:tag
+    or a local file. Credentials: LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD;
+    HF_TOKEN; AWS_ACCESS_KEY_ID and the like; what `docker login` wrote.
     """
     from llmkube.desired.model_facts import known
     from llmkube.gguf.memory import estimate
@@ -89,6 +90,7 @@ async def _resolve(source: str) -> Resolved:
     from llmkube.gguf.resolve import resolve
     from llmkube.models.credentials import Credentials
     from llmkube.models.policy import SourcePolicy
+    from llmkube.models.registry_login import with_docker_config
     from llmkube.models.session import CA_BUNDLE
     from llmkube.models.source import HUGGING_FACE
 
@@ -96,7 +98,7 @@ async def _resolve(source: str) -> Resolved:
     return await resolve(
         source,
         policy=SourcePolicy(EVERYWHERE, (Path("/"),)),
-        credentials=Credentials.of(os.environ),
+        credentials=Credentials.of(with_docker_config(os.environ)),
         timeout=TIMEOUT,
         hugging_face=os.environ.get("HF_ENDPOINT") or HUGGING_FACE,
         ca_bundle=Path(bundle) if bundle else None,

@@ -46,6 +46,8 @@ BACKOFF = Backoff(first=5.0, limit=600.0)
 SELDOM = Backoff(first=60.0, limit=3600.0)
 """For what only a person can mend: a Secret, a permission, a file that is not there yet."""
 JITTER = 0.2
+LONGEST_WAIT = 3600.0
+"""Seconds for which a server's word (Retry-After) is taken."""
 
 
 @dataclass(eq=False)
@@ -143,7 +145,7 @@ class Resolver:
         """Seconds until the next question, None when there is none."""
         even = 1.0 - JITTER + 2 * JITTER * self._chance()
         if isinstance(answer, Unresolved) and not answer.permanent:
-            return even * BACKOFF.delay(request.failures - 1)
+            return max(even * BACKOFF.delay(request.failures - 1), min(answer.retry_after or 0.0, LONGEST_WAIT))
         if request.every is not None:
             return even * request.every
         if isinstance(answer, Unresolved) and answer.trouble.reason in MENDED_ELSEWHERE:
@@ -180,7 +182,8 @@ async def _answer(request: _Request, *, timeout: float) -> Resolution:
 def _unresolved(key: Key, error: BaseException) -> Unresolved:
     match error:
         case SourceError():
-            return _because(error.reason, error.message, permanent=not error.retryable)
+            found = _because(error.reason, error.message, permanent=not error.retryable)
+            return replace(found, retry_after=error.retry_after)
         case GGUFError():
             return _because(error.reason, error.message, permanent=True)
         case KubeError():

@@ -22,6 +22,7 @@ from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
 from llmkube.desired.security import container_security, pod_security
+from llmkube.models.credentials import secret_keys
 from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
@@ -111,11 +112,12 @@ def fetch_containers(
     model: CustomResource, spec: ModelSpec, settings: OperatorSettings, wanted: Wanted, projector: Wanted
 ) -> list[dict[str, Any]]:
     """Return the containers that run `llmkube fetch`; their last words are in their termination messages."""
-    found = [_container(CONTAINER, spec, settings, _command(model, spec.source, SOURCE_PATH, settings, wanted))]
-    if spec.mmproj_source:
-        command = _command(model, spec.mmproj_source, PROJECTOR_SOURCE_PATH, settings, projector)
-        found.insert(0, _container(PROJECTOR_CONTAINER, spec, settings, command))
-    return found
+    command = _command(model, spec.source, SOURCE_PATH, settings, wanted)
+    last = _container(CONTAINER, spec.source, spec, settings, command)
+    if not spec.mmproj_source:
+        return [last]
+    command = _command(model, spec.mmproj_source, PROJECTOR_SOURCE_PATH, settings, projector)
+    return [_container(PROJECTOR_CONTAINER, spec.mmproj_source, spec, settings, command), last]
 
 
 def fetch_volumes(spec: ModelSpec) -> list[dict[str, Any]]:
@@ -173,8 +175,10 @@ def fetcher_container(
     }
 
 
-def _container(name: str, spec: ModelSpec, settings: OperatorSettings, command: list[str]) -> dict[str, Any]:
-    return fetcher_container(name, settings, command, _extra_mounts(spec)) | _environment(spec, settings)
+def _container(
+    name: str, source: str, spec: ModelSpec, settings: OperatorSettings, command: list[str]
+) -> dict[str, Any]:
+    return fetcher_container(name, settings, command, _extra_mounts(spec)) | _environment(spec, source, settings)
 
 
 def _command(model: CustomResource, source: str, mounted: str, settings: OperatorSettings, wanted: Wanted) -> list[str]:
@@ -220,15 +224,26 @@ def _source_claim(source: str) -> str:
     return rest.partition("/")[0] if scheme == "pvc" else ""
 
 
-def _environment(spec: ModelSpec, settings: OperatorSettings) -> dict[str, Any]:
-    secret = spec.source_secret_ref
-    credentials = {"envFrom": [{"secretRef": {"name": secret.name}}]} if secret else {}
+def _environment(spec: ModelSpec, source: str, settings: OperatorSettings) -> dict[str, Any]:
+    """What a Secret may tell is named one by one: with all of it, it could name a proxy, which the policy trusts."""
     values = {
         "LLMKUBE_CA_BUNDLE": f"{CA_PATH}/ca.crt" if spec.ca_bundle_ref else "",
         "HF_ENDPOINT": settings.hugging_face if settings.hugging_face != HUGGING_FACE else "",
     }
     env = [{"name": name, "value": value} for name, value in values.items() if value]
-    return credentials | ({"env": env} if env else {})
+    env += _credentials(spec, source)
+    return {"env": env} if env else {}
+
+
+def _credentials(spec: ModelSpec, source: str) -> list[dict[str, Any]]:
+    if spec.source_secret_ref is None:
+        return []
+    keys = secret_keys(source.partition("://")[0].lower())
+    name = spec.source_secret_ref.name
+    return [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}}}
+        for variable, key in keys.items()
+    ]
 
 
 def _extra_mounts(spec: ModelSpec) -> list[dict[str, Any]]:

@@ -53,6 +53,8 @@ class Unresolved:
     permanent: bool
     attempts: int = 1
     again: datetime | None = None
+    retry_after: float | None = None
+    """Seconds that the server asks to wait."""
 
     @property
     def told(self) -> Trouble:

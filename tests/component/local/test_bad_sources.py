@@ -180,7 +180,7 @@ def test_a_file_that_is_none_or_not_below_an_allowed_root_is_refused(local: Loca
     folder.mkdir()
     (local.home / "climbing.gguf").symlink_to("/etc/passwd")
     cases = {
-        "folder": (f"file://{folder}", "NotFound", "directory"),
+        "folder": (f"file://{folder}", "NotAFile", "directory"),
         "dots": (f"file://{local.home}/../../etc/x.gguf", "InvalidSource", "without . and .."),
         "outside": ("file:///etc/hostname", "SourceDenied", "below an allowed root"),
         "link": (f"file://{local.home}/climbing.gguf", "SourceDenied", "below an allowed root"),

@@ -74,17 +74,25 @@ def test_a_source_that_fails_leaves_what_was_verified_serving_and_a_new_replica_
     local.llmkube("delete", "steady", "model/steady")
 
 
-def test_a_changed_source_is_fetched_beside_what_serves_and_rolled_out_when_it_is_verified(
+def blobs(local: LocalMode, claim: str) -> list[str]:
+    """Return the digests of the blobs in a claim."""
+    found = (local.home / "local").rglob(f"{claim}/v1/blobs/sha256-*")
+    return sorted(each.name.removeprefix("sha256-") for each in found)
+
+
+def test_a_changed_source_is_fetched_beside_what_serves_rolled_out_when_verified_and_the_old_bytes_go_last(
     local: LocalMode, models: ModelServer
 ) -> None:
     local.apply(model("moving", models.url("smollm2.gguf")), service("moving", "moving"))
     local.until_ready("moving")
     old, new = (digest(models.folder / name) for name in ("smollm2.gguf", "other.gguf"))
+    assert blobs(local, "moving-cache") == [old]
     local.apply(model("moving", models.url("other.gguf")))
     model_when(local, "moving", phase="Ready", sha256=new)
     until(lambda: served(local, "moving"), lambda found: found == [new])
     assert answer(local.until_ready("moving")["status"]["endpoint"])
-    assert old != new
+    model_when(local, "moving", phase="Ready", sha256=new, retained=[])
+    assert blobs(local, "moving-cache") == [new]
     local.llmkube("delete", "moving", "model/moving")
 
 

@@ -16,8 +16,6 @@ SOURCE = {"source": "https://h/f.gguf"}
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"source": "s3://bucket/key"}, "spec.source"),
-        ({"source": "oci://registry/model"}, "spec.source"),
         (SOURCE | {"hardware": {"gpu": {"sharding": {"strategy": "row"}}}}, "spec.hardware.gpu.sharding.strategy"),
         (
             SOURCE | {"hardware": {"gpu": {"count": 1, "sharding": {"layerSplit": ["0-9"]}}}},

@@ -132,6 +132,16 @@ async def test_what_somebody_may_mend_elsewhere_is_asked_again_now_and_then(worl
     assert world.resolver.result(TINY, 1) == ANSWER
 
 
+@pytest.mark.parametrize(("asked", "waited"), [(30.0, 30.0), (1.0, 5.0), (1e9, 3600.0)])
+async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
+    asked: float, waited: float, world: World
+) -> None:
+    busy = SourceError("TooManyRequests", "HTTP 429", retry_after=asked)
+    world.resolver.request(TINY, 1, answering(busy))
+    await world.settle()
+    assert [each.delay for each in world.clock.timers] == [waited]
+
+
 async def test_pauses_differ_so_that_not_all_ask_at_once(clock: Any, settled: Any, background: Any) -> None:
     chances = iter((0.0, 0.999))
     resolver = Resolver(clock=clock, notify=lambda _: None, chance=lambda: next(chances))

@@ -67,7 +67,7 @@ class ModelReconciler:
             await self._release(key, model)
             return Result()
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
-        sight = await self._advance(key, model)
+        sight = await self.collection.advance(model, await self._advance(key, model))
         await self._tell(key, model, sight)
         return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
@@ -105,11 +105,11 @@ class ModelReconciler:
         except REFUSALS as error:
             await self._tell(key, model, replace(sight, held=refusal(error)))
             raise
-        return await self.collection.advance(model, sight)
+        return sight
 
     def _is_unwanted(self, model: CustomResource, spec: ModelSpec, previous: ModelStatus) -> bool:
         """What was begun is ended, and what is there stays, also when the last service goes."""
-        if spec.cache.prefetch or previous.sha256 or self.caches.services_of_model(model):
+        if spec.cache.prefetch or previous.sha256 or previous.retained or self.caches.services_of_model(model):
             return False
         return not self.caches.jobs.store.by_index("owner", model.metadata.uid)
 

@@ -66,6 +66,9 @@ class World:
     async def stop(self, *_: object) -> None:
         self.did.append("stop")
 
+    async def advance(self, _model: object, seen: Any) -> Any:
+        return seen
+
     async def apply(self, *_: object, **__: object) -> bool:
         self.did.append("apply")
         return True

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.component.local.local_mode import LocalMode, answer, condition, model, service, until
+from tests.component.local.projector import write_projector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,3 +178,31 @@ def test_a_model_in_a_claim_has_its_facts_and_its_licence_is_checked_before_it_i
     assert "'apache-2.0'" in condition(refused, "Available")["message"]
     assert refused.get("path") is None
     local.llmkube("delete", "model/copied", "model/refused", "model/weights")
+
+
+def properties(endpoint: str) -> Object:
+    """Return what the engine says of itself."""
+    with urllib.request.urlopen(f"{endpoint.partition('/v1')[0]}/props", timeout=30) as response:
+        found: Object = json.load(response)
+    return found
+
+
+def test_the_engine_loads_the_verified_projector_beside_the_model_and_without_one_it_is_rolled_out_again(
+    local: LocalMode, models: ModelServer
+) -> None:
+    write_projector(models.folder / "mmproj.gguf", embedding=576)
+    seeing = model("seeing", models.url("smollm2.gguf"), mmprojSource=models.url("mmproj.gguf"))
+    local.apply(seeing, service("seeing", "seeing"))
+    endpoint = local.until_ready("seeing")["status"]["endpoint"]
+    status = local.model("seeing")["status"]
+    assert properties(endpoint)["modalities"]["vision"] is True
+    assert status["mmproj"]["sha256"] == digest(models.folder / "mmproj.gguf")
+    assert status["mmproj"]["sizeBytes"] == (models.folder / "mmproj.gguf").stat().st_size
+    assert status["memory"]["weights"] > status["mmproj"]["sizeBytes"] + status["sizeBytes"] - 2 * 2**20
+    (pod,) = local.pods("seeing")
+    assert f"/models/{status['mmproj']['path']}" in pod["spec"]["containers"][0]["args"]
+    assert answer(endpoint)
+    local.apply(model("seeing", models.url("smollm2.gguf")))
+    until(lambda: properties(endpoint)["modalities"]["vision"], lambda sees: sees is False)
+    assert local.model("seeing")["status"].get("mmproj") is None
+    local.llmkube("delete", "seeing", "model/seeing")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmkube.api.quantity import format_bytes
 from llmkube.cli import pods
 from llmkube.cli.output import age, aligned, printable, size
 from llmkube.cli.view import said
@@ -101,8 +100,9 @@ def _summary(found: Found) -> Iterator[tuple[str, str]]:
         yield from _plan((found.manifest.get("status") or {}).get("plan") or {})
     else:
         yield "Source", printable(view.spec.source)
-        yield from _facts((found.manifest.get("status") or {}).get("gguf") or {})
-        yield from _memory((found.manifest.get("status") or {}).get("memory") or {})
+        status = found.manifest.get("status") or {}
+        yield from _facts(status.get("gguf") or {})
+        yield from _bytes(status)
     yield "Age", age(metadata.get("creationTimestamp"))
 
 
@@ -122,10 +122,20 @@ def _facts(gguf: Manifest) -> Iterator[tuple[str, str]]:
         yield "GGUF", ", ".join(printable(each) for each in told if each)
 
 
-def _memory(memory: Manifest) -> Iterator[tuple[str, str]]:
-    if all(memory.get(key) is not None for key in ("weights", "kvCachePerToken", "computeEstimate")):
-        per_token, working = format_bytes(memory["kvCachePerToken"]), format_bytes(memory["computeEstimate"])
-        yield "Memory", f"{format_bytes(memory['weights'])} of weights, {per_token} per token, {working} to compute"
+def _bytes(status: Manifest) -> Iterator[tuple[str, str]]:
+    """What a Model needs in memory, its projector, and what is kept of before."""
+    if memory := status.get("memory"):
+        parts = [
+            f"{size(memory.get('weights') or 0)} of weights",
+            f"{size(memory.get('kvCachePerToken') or 0)} a token",
+        ]
+        yield "Memory", ", ".join([*parts, f"{size(memory.get('computeEstimate') or 0)} to compute"])
+    if projector := status.get("mmproj"):
+        is_verified = "verified" if projector.get("path") else "not verified yet"
+        yield "Projector", f"{printable(projector.get('source'))} ({is_verified})"
+    for each in status.get("retained") or ():
+        digest, claim = printable(each.get("sha256"))[:12], printable(each.get("claim"))
+        yield "Before", f"{digest}, {size(each.get('sizeBytes') or 0)} in claim {claim}, kept until no pod uses it"
 
 
 def _conditions(manifest: Manifest) -> list[list[str]]:

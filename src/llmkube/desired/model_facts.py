@@ -5,11 +5,14 @@ Pure. A header is written by a stranger: what the API cannot hold is left out, n
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkube.api.model import GGUFFacts, ModelMemory
+from llmkube.api.model import GGUFFacts, ModelMemory, Projector
 from llmkube.desired.conditions import one_line
 from llmkube.desired.resolution import Known
+from llmkube.desired.verdict import projector_trouble
+from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.plan.cache import bytes_per_token
 from llmkube.gguf.plan.memory import plan
 from llmkube.gguf.plan.options import EngineOptions, PlanError
@@ -34,6 +37,19 @@ def known(found: Resolved) -> Known:
         facts=published(found.facts) if found.facts else None,
         memory=memory(found.facts) if found.facts else None,
     )
+
+
+def with_projector(model: Known, source: str, found: Resolved) -> Known:
+    """Return what is known of a model with its projector; GGUFError when that is none.
+
+    Nothing is said of a projector that only a pod can read.
+    """
+    if trouble := projector_trouble(source, found.facts.architecture if found.facts else None):
+        raise GGUFError(trouble.reason, trouble.message)
+    size = _size(found.size_bytes)
+    projector = Projector(source=source, size_bytes=size, etag=_text(found.etag, _LINE), sha256=found.sha256)
+    needs = model.memory and model.memory.model_copy(update={"weights": model.memory.weights + (size or 0)})
+    return replace(model, projector=projector, memory=needs)
 
 
 def published(facts: ModelFacts) -> GGUFFacts:

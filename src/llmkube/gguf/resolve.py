@@ -58,7 +58,7 @@ async def resolve(
     licences: tuple[str, ...] = (),
     timeout: float = 60.0,
     hugging_face: str = HUGGING_FACE,
-    ca_bundle: Path | None = None,
+    ca_bundle: Path | str | None = None,
 ) -> Resolved:
     """SourceError when the source does not give the file; GGUFError when what it gives is no complete GGUF.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from llmkube.api.model import GGUFFacts, LicensePolicy, ModelSpec
-from llmkube.desired.resolution import Known, licence_trouble
+from llmkube.desired.resolution import Known
+from llmkube.desired.verdict import licence_trouble
 
 
 def refused(found: str | None, *allowed: str) -> str | None:

@@ -38,9 +38,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def _started(running: ExitStack, version: str | None) -> str:
     from hack.controlplane.cluster import temporary
-    from hack.controlplane.module import ControlPlaneError
+    from hack.gobuild import BuildError
 
     try:
         return str(running.enter_context(temporary(version)).kubeconfig)
-    except ControlPlaneError as error:
+    except BuildError as error:
         raise pytest.UsageError(f"--control-plane=real: {error}") from error

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from hack.controlplane.binary import binary, say
+from hack.controlplane.binary import binary
 from hack.controlplane.cluster import start, started, stop
-from hack.controlplane.module import HERE, ControlPlaneError, checked, default_version, write_module
+from hack.controlplane.module import HERE, checked, default_version, write_module
+from hack.gobuild import BuildError, say
 
 
 def main() -> int:
@@ -20,7 +21,7 @@ def main() -> int:
     asked = _parser().parse_args()
     try:
         asked.run(asked)
-    except ControlPlaneError as error:
+    except BuildError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:

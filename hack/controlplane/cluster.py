@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 from hack.controlplane import programs
 from hack.controlplane.binary import binary
 from hack.controlplane.certificates import write_all
-from hack.controlplane.module import ControlPlaneError, last_lines
+from hack.controlplane.module import ControlPlaneError
 from hack.controlplane.reach import Server, reserved_port
+from hack.gobuild import last_lines
 
 from llmkube.local.process import Process, began
 

@@ -7,24 +7,21 @@ own tree, which others do not have. They are published too, as v0.MINOR.PATCH, s
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
+
+from hack.gobuild import BuildError, run_go
 
 HERE = Path(__file__).resolve().parent
 MAIN = HERE / "main.go"
 KUBERNETES = "k8s.io/kubernetes"
 MODULE = "github.com/defilantech/llmkube/hack/controlplane"
 STAGING = "./staging/"
-OLDEST_GO = "1.26"
-GO_PATIENCE = 900.0
-LAST_LINES = 15
 
 
-class ControlPlaneError(Exception):
+class ControlPlaneError(BuildError):
     """The control plane cannot be had, for a reason that a person can mend; the message begins with one line."""
 
 
@@ -42,48 +39,6 @@ def checked(version: str) -> str:
     if not found:
         raise ControlPlaneError(f"--kubernetes {version}: expected a version such as {default_version()}")
     return found[1]
-
-
-def go() -> str:
-    """Return the path of Go."""
-    found = shutil.which("go")
-    if not found:
-        raise ControlPlaneError(
-            f"the control plane is built with Go, which was not found: install Go {OLDEST_GO} or newer "
-            "(https://go.dev/dl) and put its bin folder on PATH"
-        )
-    return found
-
-
-def run_go(*arguments: str, folder: Path) -> str:
-    """Run Go in a folder and return what it printed."""
-    try:
-        done = subprocess.run(
-            [go(), *arguments],
-            cwd=folder,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=GO_PATIENCE,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ControlPlaneError(f"go {arguments[0]} took longer than {GO_PATIENCE:.0f} s in {folder}") from error
-    if done.returncode:
-        raise ControlPlaneError(
-            f"go {' '.join(arguments)} failed in {folder}:\n{last_lines(done.stderr or done.stdout)}"
-        )
-    return done.stdout
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of Go: no C compiler, and no workspace that this checkout may lie in."""
-    return {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
-
-
-def last_lines(text: str) -> str:
-    """Return the end of a log."""
-    return "\n".join(text.rstrip().splitlines()[-LAST_LINES:])
 
 
 def write_module(folder: Path, version: str) -> None:

@@ -80,9 +80,9 @@ class ModelSpec(Record):
     """What the person asks for."""
 
     source: Source
-    """Where the GGUF is: https://..., http://..., hf://org/repo/file.gguf[@revision], pvc://claim/path, or file:///path
-    (below roots the administrator allows). The -00001-of-000NN.gguf name of a split model stands for all of its parts.
-    Not yet honoured, and refused: s3://bucket/key, oci://ref."""
+    """Where the GGUF is: https://..., http://..., hf://org/repo/file.gguf[@revision], s3://bucket/key,
+    oci://registry/repository[:tag|@sha256:digest][/file.gguf], pvc://claim/path, or file:///path (below roots the
+    administrator allows). The -00001-of-000NN.gguf name of a split model stands for all of its parts."""
     format: Literal["gguf"] = "gguf"
     """Format of the file."""
     quantization: Word | None = None
@@ -95,8 +95,9 @@ class ModelSpec(Record):
     """SHA-256 of the file, in lower-case hex. Bytes that differ are never served. For a split model: the SHA-256 of the
     parts' hex digests written one after another, in order."""
     source_secret_ref: Annotated[SecretName, Field(json_schema_extra=MAP_ATOMIC)] | None = None
-    """Secret with credentials for the source: HF_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD, or
-    LLMKUBE_SOURCE_TOKEN."""
+    """Secret with credentials for the source: LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and
+    LLMKUBE_SOURCE_PASSWORD; HF_TOKEN for hf://; AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION
+    and AWS_ENDPOINT_URL for s3://; .dockerconfigjson for oci://. Its other keys are left alone."""
     ca_bundle_ref: Annotated[CABundle, Field(json_schema_extra=MAP_ATOMIC)] | None = None
     """ConfigMap with certificates to trust for the source, on top of the system's."""
     refresh: Literal["IfNotPresent", "OnChange"] = "IfNotPresent"

@@ -19,9 +19,6 @@ def unsupported(spec: ModelSpec | InferenceServiceSpec) -> list[str]:
 
 
 def _of_model(spec: ModelSpec) -> Iterator[tuple[str, str]]:
-    scheme = spec.source.partition("://")[0]
-    if scheme in {"s3", "oci"}:
-        yield "source", f"{scheme}:// sources are not fetched yet; use https://, http://, hf://, pvc:// or file://"
     if spec.refresh == "OnChange":
         yield "refresh", "OnChange is not honoured yet; remove it, and change source or sha256 to fetch anew"
     if spec.mmproj_source is not None:

@@ -63,8 +63,9 @@ def fetch(**options: Any) -> None:
     """Fetch SOURCE into a cache directory, verified and resumable.
 
     \b
-    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision] or file:///path.
-    Credentials: HF_TOKEN, LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD.
+    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision], s3://bucket/key, oci://registry/repository:tag
+    or file:///path. Credentials: LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD;
+    HF_TOKEN; AWS_ACCESS_KEY_ID and the like; what `docker login` wrote.
     More certificates: LLMKUBE_CA_BUNDLE. Mirror of Hugging Face: HF_ENDPOINT.
     """
     teller = _teller(options["progress"])
@@ -85,6 +86,7 @@ def _request(options: dict[str, Any]) -> FetchRequest:
     from llmkube.models.credentials import Credentials
     from llmkube.models.fetch import FetchRequest
     from llmkube.models.policy import SourcePolicy
+    from llmkube.models.registry_login import with_docker_config
     from llmkube.models.session import CA_BUNDLE
     from llmkube.models.source import HUGGING_FACE
 
@@ -97,7 +99,7 @@ def _request(options: dict[str, Any]) -> FetchRequest:
         sha256=options["sha256"],
         size=options["size"],
         policy=SourcePolicy(tuple(options["allow"]), tuple(options["allow_root"])),
-        credentials=Credentials.of(os.environ),
+        credentials=Credentials.of(with_docker_config(os.environ)),
         hugging_face=os.environ.get("HF_ENDPOINT") or HUGGING_FACE,
         ca_bundle=Path(bundle) if bundle else None,
     )

@@ -34,8 +34,9 @@ def inspect(*, source: str, output: str, context: int | None, parallel: int) -> 
     """Show what a GGUF model is, and the memory it needs, without downloading it.
 
     \b
-    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision] or a local file.
-    Credentials: HF_TOKEN, LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD.
+    SOURCE is https://…, http://…, hf://org/repo/file.gguf[@revision], s3://bucket/key, oci://registry/repository:tag
+    or a local file. Credentials: LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD;
+    HF_TOKEN; AWS_ACCESS_KEY_ID and the like; what `docker login` wrote.
     """
     from llmkube.cli.resolving import resolved
     from llmkube.desired.model_facts import known

@@ -63,6 +63,7 @@ async def _resolve(source: str) -> Resolved:
     from llmkube.gguf.resolve import resolve
     from llmkube.models.credentials import Credentials
     from llmkube.models.policy import SourcePolicy
+    from llmkube.models.registry_login import with_docker_config
     from llmkube.models.session import CA_BUNDLE
     from llmkube.models.source import HUGGING_FACE
 
@@ -70,7 +71,7 @@ async def _resolve(source: str) -> Resolved:
     return await resolve(
         source,
         policy=SourcePolicy(EVERYWHERE, (Path("/"),)),
-        credentials=Credentials.of(os.environ),
+        credentials=Credentials.of(with_docker_config(os.environ)),
         timeout=TIMEOUT,
         hugging_face=os.environ.get("HF_ENDPOINT") or HUGGING_FACE,
         ca_bundle=Path(bundle) if bundle else None,

@@ -21,6 +21,7 @@ from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
 from llmkube.desired.security import container_security, pod_security
+from llmkube.models.credentials import secret_keys
 from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
@@ -169,14 +170,25 @@ def _source_claim(source: str) -> str:
 
 
 def _environment(spec: ModelSpec, settings: OperatorSettings) -> dict[str, Any]:
-    secret = spec.source_secret_ref
-    credentials = {"envFrom": [{"secretRef": {"name": secret.name}}]} if secret else {}
+    """What a Secret may tell is named one by one: with all of it, it could name a proxy, which the policy trusts."""
     values = {
         "LLMKUBE_CA_BUNDLE": f"{CA_PATH}/ca.crt" if spec.ca_bundle_ref else "",
         "HF_ENDPOINT": settings.hugging_face if settings.hugging_face != HUGGING_FACE else "",
     }
     env = [{"name": name, "value": value} for name, value in values.items() if value]
-    return credentials | ({"env": env} if env else {})
+    env += _credentials(spec)
+    return {"env": env} if env else {}
+
+
+def _credentials(spec: ModelSpec) -> list[dict[str, Any]]:
+    if spec.source_secret_ref is None:
+        return []
+    keys = secret_keys(spec.source.partition("://")[0].lower())
+    name = spec.source_secret_ref.name
+    return [
+        {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}}}
+        for variable, key in keys.items()
+    ]
 
 
 def _extra_mounts(spec: ModelSpec) -> list[dict[str, Any]]:

@@ -9,26 +9,30 @@ import struct
 
 from llmkube.gguf.errors import GGUFError, NeedMore
 
-LARGEST_HEADER = 128 * 1024 * 1024
+LARGEST_HEADER = 32 * 1024 * 1024
 LONGEST_STRING = 4 * 1024 * 1024
-MOST_KEPT_TEXT = 16 * 1024 * 1024
+MOST_KEPT_TEXT = 4 * 1024 * 1024
 MOST_KEPT_ITEMS = 128 * 1024
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 
 class Cursor:
-    """A place in the bytes. Every read says NeedMore at their end and GGUFError beyond the limit of a header."""
+    """A place in the bytes. Every read says NeedMore at their end and GGUFError beyond the limit of a header.
 
-    def __init__(self, data: bytes) -> None:
+    `to_come` is how many bytes follow the value being read at the least: what is asked for is then all that is certain.
+    """
+
+    def __init__(self, data: bytes | bytearray) -> None:
         self.data = data
         self.at = 0
+        self.to_come = 0
         self._kept_text = self._kept_items = 0
 
     def take(self, count: int) -> int:
         """Move on by so many bytes; the place where they begin."""
         start, end = self.at, self.at + count
         if end > len(self.data):
-            raise needed(end)
+            raise self._needed(end)
         self.at = end
         return start
 
@@ -55,21 +59,20 @@ class Cursor:
         """Move past strings without making them: a tokenizer has hundreds of thousands."""
         data, unpack, end = self.data, _U64.unpack_from, len(self.data)
         at = self.at
-        for _ in range(count):
+        for left in range(count, 0, -1):
             if at + 8 > end:
-                raise needed(at + 8)
+                raise self._needed(at + 8 * left)
             length = unpack(data, at)[0]
             if length > LONGEST_STRING:
                 bounded(length, LONGEST_STRING, f"bytes of {what}")
             at += 8 + length
             if at > end:
-                raise needed(at)
+                raise self._needed(at + 8 * (left - 1))
         self.at = at
 
-
-def needed(end: int) -> NeedMore:
-    """Return the wish for more bytes; GGUFError when no header is that long."""
-    return NeedMore(bounded(end, LARGEST_HEADER, "bytes"))
+    def _needed(self, end: int) -> NeedMore:
+        """Return the wish for more bytes; GGUFError when no header is that long."""
+        return NeedMore(bounded(end + self.to_come, LARGEST_HEADER, "bytes"))
 
 
 def bounded(found: int, most: int, what: str) -> int:

@@ -39,9 +39,9 @@ class NeedMore(Exception):  # noqa: N818 - no error: the reader's way to ask for
         self.at_least = at_least
 
 
-def not_gguf(data: bytes) -> GGUFError:
+def not_gguf(data: bytes | bytearray) -> GGUFError:
     """Return the error for bytes that begin otherwise, with what they seem to be and what to do then."""
-    start = data[:256].removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = bytes(data[:256]).removeprefix(b"\xef\xbb\xbf").lstrip()
     found, advice = _kind(start)
     shown = start[:_SHOWN].decode(errors="replace").replace("\n", " ")
     excerpt = f" ({shown!r}...)" if start else ""

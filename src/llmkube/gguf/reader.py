@@ -17,7 +17,7 @@ from llmkube.gguf.tables import tables
 from llmkube.gguf.values import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MAGIC = b"GGUF"
@@ -27,6 +27,8 @@ MOST_DIMENSIONS = 4
 LONGEST_NAME = 1024
 FIRST_READ = 1024 * 1024
 LARGEST_TENSOR = 1 << 50
+SHORTEST_TENSOR = 8 + 4 + 4 + 8
+READ_AHEAD = 1024 * 1024
 DEFAULT_ALIGNMENT = 32
 
 
@@ -65,14 +67,16 @@ class Header:
         return self.data_offset + self.tensor_bytes
 
 
-def parse(data: bytes) -> Header:
+def parse(data: bytes | bytearray) -> Header:
     """The header that the bytes begin with. NeedMore when they end too early, GGUFError when they are none."""
     cursor = Cursor(data)
     version = _version(cursor)
     tensor_count = bounded(cursor.u64(), MOST_TENSORS, "tensors")
-    keys = metadata(cursor, bounded(cursor.u64(), MOST_KEYS, "metadata keys"))
+    key_count = bounded(cursor.u64(), MOST_KEYS, "metadata keys")
+    cursor.to_come = tensor_count * SHORTEST_TENSOR
+    keys = metadata(cursor, key_count)
     alignment = _alignment(keys)
-    tensors = tuple(_tensor(cursor, alignment) for _ in range(tensor_count))
+    tensors = tuple(_tensors(cursor, tensor_count, alignment))
     used = max((one.offset + one.size for one in tensors), default=0)
     end = -(-cursor.at // alignment) * alignment if tensors else cursor.at
     return Header(version, keys, tensors, end, used)
@@ -84,7 +88,7 @@ def read_file(path: Path, limit: int = LARGEST_HEADER) -> Header:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise GGUFError("NotGGUF", f"{path}: expected a regular file, found something else")
-        data, wanted = b"", FIRST_READ
+        data, wanted = bytearray(), FIRST_READ
         while True:
             read = file.read(min(wanted, limit) - len(data))
             data += read
@@ -98,22 +102,28 @@ def read_file(path: Path, limit: int = LARGEST_HEADER) -> Header:
 
 
 def next_read(what: str, more: NeedMore, *, found: int, size: int | None, limit: int = LARGEST_HEADER) -> int:
-    """How long the next prefix of a file of `size` bytes is (None: unknown); GGUFError when there is no more of it."""
+    """How long the next prefix of a file of `size` bytes is (None: unknown); GGUFError when there is no more of it.
+
+    What is certain to belong to the header and less than READ_AHEAD more, or up to a hundredth of the file: the most
+    that may be read in vain.
+    """
     if found >= limit:
         raise GGUFError("TooLarge", f"{what}: expected a header of at most {limit} bytes, found a longer one")
     if size is not None and found >= size:
         raise truncated(what, more.at_least, size)
-    return min(max(more.at_least, 2 * found), limit)
+    return min(max(more.at_least + READ_AHEAD - 1, min((size or 0) // 100, 8 * found)), limit)
 
 
 def truncated(what: str, expected: int, found: int) -> GGUFError:
     """Return the error for a file that is shorter than what its header says, in bytes."""
+    if found == 0:
+        return GGUFError("Truncated", f"{what}: expected a GGUF file, found an empty one; upload or download it again")
     message = f"{what}: expected at least {expected} bytes by its header, found {found}: the file is incomplete"
     return GGUFError("Truncated", f"{message}, upload or download it again")
 
 
 def _version(cursor: Cursor) -> int:
-    start = cursor.data[: len(MAGIC)]
+    start = bytes(cursor.data[: len(MAGIC)])
     if not MAGIC.startswith(start):
         raise not_gguf(cursor.data)
     cursor.take(len(MAGIC))
@@ -125,6 +135,12 @@ def _version(cursor: Cursor) -> int:
         raise GGUFError("BigEndian", message)
     message = f"GGUF header: expected version 2 or 3, found {version}; convert the model again"
     raise GGUFError("UnsupportedVersion", message)
+
+
+def _tensors(cursor: Cursor, count: int, alignment: int) -> Iterator[TensorInfo]:
+    for left in range(count - 1, -1, -1):
+        cursor.to_come = left * SHORTEST_TENSOR
+        yield _tensor(cursor, alignment)
 
 
 def _tensor(cursor: Cursor, alignment: int) -> TensorInfo:

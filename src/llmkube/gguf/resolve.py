@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from llmkube.models.policy import SourcePolicy
 
 
+FIRST_READ_OF_A_PART = 64 * 1024
+"""The parts of a split model after the first have no tokenizer."""
+PARTS_AT_ONCE = 8
+CHUNK = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """`size_bytes` of all parts, None when the server does not say. `facts` None when only a pod can look (pvc://)."""
@@ -73,7 +79,20 @@ async def resolve(
 
 async def _remote(remote: Remote, source: Source, licences: tuple[str, ...]) -> Resolved:
     """The first part answers before the others are asked: most errors are the same for all."""
-    found = _joined(source, [await _remote_part(remote, part) for part in source.parts()])
+    first, *others = source.parts()
+    parts = [await _remote_part(remote, first, FIRST_READ)]
+    at_once = asyncio.Semaphore(PARTS_AT_ONCE)
+
+    async def part(other: Source) -> _Part:
+        async with at_once:
+            return await _remote_part(remote, other, FIRST_READ_OF_A_PART)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part(other)) for other in others]
+    except* (SourceError, GGUFError) as errors:
+        raise errors.exceptions[0] from None
+    found = _joined(source, parts + [task.result() for task in tasks])
     return await _licensed(found, source, licences, lambda sidecar, length: remote.read(sidecar, 0, length))
 
 
@@ -111,23 +130,49 @@ async def _local_start(source: Source, length: int, policy: SourcePolicy) -> byt
         raise SourceError("NotFound", f"{source.text}: expected a file that can be read, found none") from None
 
 
-async def _remote_part(remote: Remote, source: Source) -> _Part:
-    file = await remote.probe(source)
-    return _complete(source, _Part(file, await _header(remote, source, file)))
+async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part:
+    file, data = await remote.first(source, first_read)
+    return _complete(source, _Part(file, await _header(remote, source, file, data)))
 
 
-async def _header(remote: Remote, source: Source, file: RemoteFile) -> Header:
-    """By a prefix that doubles: headers are 1 to 16 MiB. Parsed in a thread: tokenizers are long."""
-    data, wanted = b"", FIRST_READ
-    while True:
-        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        data += read
-        try:
-            return await asyncio.to_thread(parse, data)
-        except NeedMore as more:
-            wanted = next_read(source.text, more, found=len(data), size=file.size if read else len(data))
-        except GGUFError as error:
-            raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
+async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytearray) -> Header:
+    """By a prefix that grows until it has all of it."""
+    size, found = file.size, await _parsed(source, data)
+    while isinstance(found, NeedMore):
+        wanted = next_read(source.text, found, found=len(data), size=size)
+        if not file.ranges:
+            return await _streamed(remote, source, wanted)
+        came = await remote.append(source, data, wanted - len(data), etag=file.etag)
+        size = size if came else len(data)
+        found = await _parsed(source, data)
+    return found
+
+
+async def _streamed(remote: Remote, source: Source, wanted: int) -> Header:
+    """From a server without ranges, which would begin anew each time: one more answer, as far as the header goes."""
+    data = bytearray()
+    async with remote.body(source, 0) as body:
+        async for chunk in body.chunks(CHUNK):
+            data += chunk
+            if len(data) >= wanted:
+                found = await _parsed(source, data)
+                if isinstance(found, Header):
+                    return found
+                wanted = next_read(source.text, found, found=len(data), size=body.total)
+    found = await _parsed(source, data)
+    if isinstance(found, NeedMore):
+        raise truncated(source.text, found.at_least, len(data))
+    return found
+
+
+async def _parsed(source: Source, data: bytearray) -> Header | NeedMore:
+    """In a thread: tokenizers are long."""
+    try:
+        return await asyncio.to_thread(parse, data)
+    except NeedMore as more:
+        return more
+    except GGUFError as error:
+        raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
 
 
 def _complete(source: Source, part: _Part) -> _Part:
@@ -144,6 +189,9 @@ def _joined(source: Source, parts: list[_Part]) -> Resolved:
     tensors = tuple(tensor for part in parts for tensor in part.header.tensors)
     found = _named(source, replace(first.header, tensors=tensors))
     _check_count(source, found, len(parts))
+    for number, part in enumerate(parts[1:], 2):
+        _check_part(source.parts()[number - 1], part.header, number, len(parts))
+    _check_tensors(source, first.header, len(tensors))
     return Resolved(
         facts=found,
         size_bytes=sum(size for size in sizes if size is not None) if None not in sizes else None,
@@ -169,6 +217,25 @@ def _check_count(source: Source, found: ModelFacts, files: int) -> None:
         raise GGUFError("Malformed", f"{message}; name the first part, NAME-00001-of-{stated:05d}.gguf")
 
 
+def _check_part(source: Source, header: Header, number: int, count: int) -> None:
+    """A later part says itself which it is; a file of that name may be any."""
+    stated = header.metadata.get("split.count")
+    at = header.metadata.get("split.no")
+    if (at, stated) == (number - 1, count):
+        return
+    is_part = isinstance(at, int) and isinstance(stated, int)
+    found = f"part {int(at or 0) + 1} of {stated}" if is_part else "no part of a split model"
+    message = f"{source.text}: expected part {number} of {count}, found {found}; upload all parts of one model again"
+    raise GGUFError("Malformed", message)
+
+
+def _check_tensors(source: Source, header: Header, found: int) -> None:
+    stated = header.metadata.get("split.tensors.count")
+    if isinstance(stated, int) and not isinstance(stated, bool) and stated != found:
+        message = f"{source.text}: expected {stated} tensors in all parts, found {found}; upload all parts again"
+        raise GGUFError("Malformed", message)
+
+
 def _local(source: Source, policy: SourcePolicy) -> Resolved:
     return _joined(source, [_local_part(part, policy) for part in source.parts()])
 
@@ -178,8 +245,13 @@ def _local_part(part: Source, policy: SourcePolicy) -> _Part:
         path = policy.check_file(Path(part.path))
         return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
     except OSError as error:
-        raise SourceError(
-            "NotFound", f"{part.text}: expected a file that can be read, found {error.strerror}"
-        ) from None
+        raise _unreadable(part, error) from None
     except RuntimeError:  # how pathlib says it
         raise SourceError("NotFound", f"{part.text}: expected a file, found a loop of symbolic links") from None
+
+
+def _unreadable(part: Source, error: OSError) -> SourceError:
+    if isinstance(error, IsADirectoryError):
+        return SourceError("NotAFile", f"{part.text}: expected a file, found a directory; name the .gguf file in it")
+    reason = "Forbidden" if isinstance(error, PermissionError) else "NotFound"
+    return SourceError(reason, f"{part.text}: expected a file that can be read, found {error.strerror}")

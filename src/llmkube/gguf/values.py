@@ -18,6 +18,7 @@ MOST_ITEMS = 16 * 1024 * 1024
 MOST_KEPT = 1024
 MOST_NESTING = 3
 LONGEST_KEY = 65_535
+SHORTEST_PAIR = 8 + 4 + 1
 STRING: Final = 8
 ARRAY: Final = 9
 # The numbers of GGUF's value types: the format itself, so they stand here rather than in a slow import.
@@ -38,7 +39,9 @@ class ArrayStub:
 def metadata(cursor: Cursor, count: int) -> dict[str, Any]:
     """Return so many keys and their values: int, float, bool, str, list, or ArrayStub."""
     found: dict[str, Any] = {}
-    for _ in range(count):
+    behind = cursor.to_come
+    for left in range(count - 1, -1, -1):
+        cursor.to_come = behind + left * SHORTEST_PAIR
         key = cursor.string("a metadata key", LONGEST_KEY)
         if key in found:
             raise GGUFError("Malformed", f"GGUF metadata {_shown(key)}: expected the key once, found it twice")

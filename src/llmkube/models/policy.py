@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+DOCUMENTATION = ipaddress.ip_network("3fff::/20")
+IPV4_INSIDE = tuple(ipaddress.ip_network(one) for one in ("::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "::/96"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,11 @@ class SourcePolicy:
                 raise SourceError("SourceDenied", denied(host, text))
 
     def _is_allowed(self, address: Address) -> bool:
-        mapped = getattr(address, "ipv4_mapped", None)
-        address = mapped or address
-        if address.is_global and not address.is_multicast:
+        """By the address itself, or by the IPv4 address that is reached through it."""
+        inner = embedded(address)
+        if is_public(inner or address):
             return True
-        return any(address in network for network in self._networks() if network.version == address.version)
+        return any(one in network for one in (address, inner) if one is not None for network in self._networks())
 
     def _networks(self) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
         return [network for one in self.allow if (network := network_of(one)) is not None]
@@ -57,11 +60,29 @@ class SourcePolicy:
         raise SourceError("SourceDenied", message)
 
 
+def is_public(address: Address) -> bool:
+    """Whether everybody reaches the same machine there. Of IPv6 only what is given out as global unicast (RFC 4291)."""
+    if isinstance(address, ipaddress.IPv6Address) and address not in GLOBAL_UNICAST:
+        return False
+    return address.is_global and not address.is_multicast and address not in DOCUMENTATION
+
+
+def embedded(address: Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that the system or a gateway makes of an IPv6 one: mapped, NAT64 (RFC 6052), 6to4."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address.sixtofour is not None:
+        return address.sixtofour
+    if any(address in network for network in IPV4_INSIDE):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
+
+
 def denied(host: str, address: str) -> str:
     where = host if host == address else f"{host} ({address})"
     return (
         f"source host {where}: expected a public address, found one inside a private, loopback or link-local network; "
-        f"the administrator can allow it (operator flag --source-allow {address})"
+        f"the administrator can allow it (--source-allow {address} of the operator, --allow of `llmkube fetch`)"
     )
 
 

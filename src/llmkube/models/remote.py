@@ -1,213 +1,179 @@
-"""A file over HTTP: what it is (`probe`), and its bytes from an offset on (`body`).
+"""A file over HTTP: what it is (`probe`, `first`), and bytes of it (`read`, `append`, `body`, `span`).
 
-Redirects are followed by hand: each hop is checked against the policy and gets credentials only at the source's origin.
+Where a redirect led (a CDN) is remembered for the next request, and forgotten when it is refused there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import ipaddress
-import re
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 
-import aiohttp
-
+from llmkube.models import answers
+from llmkube.models.answers import Body, RemoteFile, changed
 from llmkube.models.errors import SourceError
+from llmkube.models.places import Places
+from llmkube.models.refusal import check_status
 from llmkube.models.source import HUGGING_FACE
+from llmkube.models.web import Web
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    import aiohttp
 
     from llmkube.models.credentials import Credentials
+    from llmkube.models.places import Place
     from llmkube.models.policy import SourcePolicy
     from llmkube.models.source import Source
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MOST_HOPS = 10
-CONTENT_RANGE = re.compile(r"bytes (?P<start>\d{1,19})-(?P<end>\d{1,19})/(?P<total>\d{1,19}|\*)")
-SHA256 = re.compile(r"[a-f0-9]{64}")
-COMMIT = re.compile(r"[a-f0-9]{40}")
-LARGEST = 1 << 50
-REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "NotFound", 429: "TooManyRequests"}
-ADVICE = {
-    401: "give credentials in sourceSecretRef (or HF_TOKEN)",
-    403: "check that the credentials may read it (a gated repository wants its licence accepted first)",
-    404: "check the path and the revision",
-    429: "it is tried again later",
-}
+__all__ = ["Body", "Remote", "RemoteFile", "changed"]
+
+PLACE_SECONDS = 60.0
+STALE = frozenset({401, 403, 404, 410})
+LINKED = ("X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit")
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """`size` in bytes, None when the server does not say; `etag` strong ones only, "" for none."""
-
-    url: str
-    size: int | None
-    etag: str = ""
-    sha256: str = ""
-    revision: str = ""
-    ranges: bool = False
-
-
-@dataclass(frozen=True)
-class Body:
-    """Bytes from `start` on. A server without ranges starts at 0 whatever was asked."""
-
-    start: int
-    total: int | None
-    etag: str
-    response: aiohttp.ClientResponse
-
-    async def chunks(self, size: int) -> AsyncIterator[bytes]:
-        async for chunk in self.response.content.iter_chunked(size):
-            yield chunk
-
-
-@dataclass(frozen=True)
 class Remote:
-    session: aiohttp.ClientSession
-    policy: SourcePolicy
-    credentials: Credentials
-    hugging_face: str = HUGGING_FACE
+    """The files of one model, over one session."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        policy: SourcePolicy,
+        credentials: Credentials,
+        hugging_face: str = HUGGING_FACE,
+    ) -> None:
+        self._web = Web(session, policy)
+        self._places = Places(self._web, credentials, hugging_face)
+        self._known: dict[str, Place] = {}
 
     async def probe(self, source: Source) -> RemoteFile:
         """What the source says of the file, by one byte of it; SourceError when it does not give it."""
-        seen: dict[str, str] = {}
-        async with self._get(source, {"Range": "bytes=0-0"}, seen) as response:
-            if response.status == 416:
-                raise SourceError("Truncated", f"{source.text}: expected a GGUF file, found an empty file")
-            _check_status(source, response)
-            found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-            size = _size(found["total"] if found else response.headers.get("Content-Length", ""))
-            linked = seen.get("X-Linked-Etag", "").strip('"')
-            return RemoteFile(
-                url=str(response.url),
-                size=size,
-                etag=strong(response.headers.get("ETag", "")),
-                sha256=linked if SHA256.fullmatch(linked) else "",
-                revision=_commit(seen.get("X-Repo-Commit", "")),
-                ranges=response.status == 206 and found is not None,
-            )
+        file, _ = await self.first(source, 1)
+        return file
 
-    async def read(self, source: Source, start: int, length: int, *, etag: str = "") -> bytes:
-        """At most `length` bytes from `start`; fewer at the end of the file."""
-        headers = {"Range": f"bytes={start}-{start + length - 1}", **_if_range(etag)}
-        async with self._get(source, headers, {}) as response:
-            _check_status(source, response)
-            skipped = 0 if response.status == 206 else start
-            found = await _read(response, skipped + length)
-            return found[skipped:]
+    async def first(self, source: Source, length: int) -> tuple[RemoteFile, bytearray]:
+        """What the source says of the file, with its first `length` bytes, by one request.
+
+        Fewer bytes when the file is shorter.
+        """
+        linked: dict[str, str] = {}
+        hops: list[str] = []
+
+        def seen(response: aiohttp.ClientResponse) -> None:
+            linked.update({name: response.headers[name] for name in LINKED if name in response.headers})
+            hops.append(str(response.url))
+
+        place = await self._place(source)
+        place.landed = ""
+        async with self._get(source, {"Range": f"bytes=0-{length - 1}"}, seen) as response:
+            if response.status == 416:
+                raise _empty(source)
+            await check_status(source, response)
+            if response.status == 206:
+                answers.body(source, response, 0)
+            file = _with_place(source, answers.remote_file(source, response, linked), place)
+            place.landed = hops[-1] if len(hops) > 1 else ""
+            if source.kind == "hf" and file.revision:
+                self._places.commits.setdefault((source.host, source.revision), file.revision)
+            found = await answers.at_most(response, length)
+            if not found and file.size == 0:
+                raise _empty(source)
+            return file, found
+
+    async def read(self, source: Source, start: int, length: int, *, etag: str = "") -> bytearray:
+        """At most `length` bytes from `start`, fewer at its end; SourceChanged when it is another file by now."""
+        found = bytearray()
+        await self._read(source, (start, length), etag, found)
+        return found
+
+    async def append(self, source: Source, data: bytearray, length: int, *, etag: str = "") -> int:
+        """Add at most `length` bytes that follow those in `data`, and say how many came. Else as `read`."""
+        start = len(data)
+        await self._read(source, (start, length), etag, data)
+        return len(data) - start
+
+    async def _read(self, source: Source, place: tuple[int, int], etag: str, into: bytearray) -> None:
+        start, length = place
+        headers = {"Range": f"bytes={start}-{start + length - 1}", **answers.if_range(etag)}
+        async with self._get(source, headers) as response:
+            await check_status(source, response)
+            _check_etag(source, response, etag)
+            if response.status == 206:
+                answers.body(source, response, start)
+            await answers.at_most(response, length, skip=0 if response.status == 206 else start, into=into)
 
     @contextlib.asynccontextmanager
     async def body(self, source: Source, start: int, *, etag: str = "") -> AsyncIterator[Body]:
         """The bytes from `start`, if the file is still the one of the ETag; else from 0."""
-        headers = {"Range": f"bytes={start}-", **_if_range(etag)} if start else {}
-        async with self._get(source, headers, {}) as response:
-            _check_status(source, response)
-            yield _body(source, response, start, strong(response.headers.get("ETag", "")))
+        headers = {"Range": f"bytes={start}-", **answers.if_range(etag)} if start else {}
+        async with self._get(source, headers) as response:
+            await check_status(source, response)
+            yield answers.body(source, response, start)
+
+    @contextlib.asynccontextmanager
+    async def span(self, source: Source, start: int, end: int, *, etag: str = "") -> AsyncIterator[Body]:
+        """The bytes [start, end) of the file of this ETag. SourceChanged when it is another one by now, RangeRefused
+        (which may heal: another server behind the same name answers) when what comes is not those bytes."""
+        headers = {"Range": f"bytes={start}-{end - 1}", **answers.if_range(etag)}
+        async with self._get(source, headers) as response:
+            await check_status(source, response)
+            _check_etag(source, response, etag)
+            yield answers.span(source, response, start, end)
+
+    async def _place(self, source: Source) -> Place:
+        if source.text not in self._known:
+            try:
+                async with asyncio.timeout(PLACE_SECONDS):
+                    self._known[source.text] = await self._places.of(source)
+            except TimeoutError:
+                message = f"{source.text}: expected the registry to say where it is in {PLACE_SECONDS:.0f} s"
+                raise SourceError("HostUnreachable", f"{message}, found no end; it is tried again") from None
+        return self._known[source.text]
 
     @contextlib.asynccontextmanager
     async def _get(
-        self, source: Source, headers: Mapping[str, str], seen: dict[str, str]
+        self,
+        source: Source,
+        asked: Mapping[str, str],
+        seen: Callable[[aiohttp.ClientResponse], None] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer after redirects; `seen` collects what Hugging Face says on the way."""
-        origin = url = source.url(self.hugging_face)
-        try:
-            for _ in range(MOST_HOPS):
-                async with self._hop(source, url, origin, headers) as response:
-                    seen |= {name: value for name, value in response.headers.items() if name.title() in LINKED}
-                    if response.status not in REDIRECTS:
-                        yield response
-                        return
-                    url = _next(source, url, response)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _unreachable(source, url, error) from None
-        raise SourceError("TooManyRedirects", f"{source.text}: expected at most {MOST_HOPS} redirects, found more")
+        """The answer after redirects. What is refused by age, a remembered redirect or a token, is asked once more."""
+        place = await self._place(source)
 
-    @contextlib.asynccontextmanager
-    async def _hop(
-        self, source: Source, url: str, origin: str, headers: Mapping[str, str]
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        self._check_literal(url)
-        own = self.credentials.headers(url, origin=origin, is_hugging_face=source.kind == "hf")
-        async with self.session.get(url, headers={**headers, **own}, allow_redirects=False) as response:
+        def answer() -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
+            return self._web.get(
+                source.text, place.landed or place.url, lambda url: place.headers(url, asked), seen=seen
+            )
+
+        async with contextlib.AsyncExitStack() as stack:
+            response = await stack.enter_async_context(answer())
+            if response.status in STALE and (place.forget() or await place.renew(response)):
+                await stack.aclose()
+                response = await stack.enter_async_context(answer())
             yield response
 
-    def _check_literal(self, url: str) -> None:
-        """aiohttp resolves names only: an address that stands in the URL is checked here."""
-        host = urlsplit(url).hostname or ""
-        with contextlib.suppress(ValueError):
-            self.policy.check_host(host, [str(ipaddress.ip_address(host))])
+
+def _with_place(source: Source, file: RemoteFile, place: Place) -> RemoteFile:
+    """What is known by another way than the answer itself: a manifest says size and digest of a blob."""
+    if None not in {place.size, file.size} and place.size != file.size:
+        message = f"{source.text}: expected {place.size} bytes by the manifest, found {file.size}"
+        raise SourceError("SizeMismatch", f"{message}; the registry is broken, push the artifact again")
+    return replace(
+        file,
+        size=place.size if file.size is None else file.size,
+        sha256=place.sha256 or file.sha256,
+        revision=place.revision or file.revision,
+    )
 
 
-LINKED = frozenset({"X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit"})
+def _check_etag(source: Source, response: aiohttp.ClientResponse, expected: str) -> None:
+    found = answers.strong(response.headers.get("ETag", ""))
+    if expected and found != expected:
+        raise answers.changed(source, expected, found)
 
 
-def _next(source: Source, url: str, response: aiohttp.ClientResponse) -> str:
-    target = urljoin(url, response.headers.get("Location", ""))
-    scheme = urlsplit(target).scheme
-    if scheme not in {"http", "https"} or (scheme == "http" and urlsplit(url).scheme == "https"):
-        message = f"{source.text}: expected a redirect to https, found one to {scheme or 'nothing'}"
-        raise SourceError("SourceDenied", message)
-    return target
-
-
-def _unreachable(source: Source, url: str, error: Exception) -> SourceError:
-    host = urlsplit(url).netloc
-    cause = error.__cause__ if isinstance(error.__cause__, SourceError) else None
-    if cause is not None:
-        return cause
-    said = str(error) or type(error).__name__
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        message = f"{source.text}: the certificate of {host} is not trusted ({said[:200]}); name its CA in caBundleRef"
-        return SourceError("CertificateNotTrusted", message)
-    message = f"{source.text}: host {host}: expected an answer, found {said[:200]}; it is tried again"
-    return SourceError("HostUnreachable", message)
-
-
-def _check_status(source: Source, response: aiohttp.ClientResponse) -> None:
-    if response.status in {200, 206}:
-        return
-    status = response.status
-    reason = REASONS.get(status) or ("ServerError" if status >= 500 or status in {408, 425} else "UnexpectedStatus")
-    found = f"HTTP {status} {response.reason or ''}".strip()
-    advice = ADVICE.get(status) or ("it is tried again" if reason == "ServerError" else "check the address")
-    raise SourceError(reason, f"{source.text}: expected the file, found {found} from {response.url.host}; {advice}")
-
-
-def _body(source: Source, response: aiohttp.ClientResponse, start: int, etag: str) -> Body:
-    found = CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if response.status == 200:
-        return Body(0, _size(response.headers.get("Content-Length", "")), etag, response)
-    if found is None or int(found["start"]) != start:
-        said = response.headers.get("Content-Range", "no Content-Range")
-        raise SourceError("RangeRefused", f"{source.text}: expected bytes from {start}, found {said}", retryable=True)
-    return Body(start, _size(found["total"]), etag, response)
-
-
-async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    found = bytearray()
-    async for chunk in response.content.iter_chunked(1 << 16):
-        found += chunk
-        if len(found) >= most:
-            break
-    return bytes(found[:most])
-
-
-def _size(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 and int(text) <= LARGEST else None
-
-
-def _commit(text: str) -> str:
-    return text if COMMIT.fullmatch(text) else ""
-
-
-def strong(etag: str) -> str:
-    """The entity tag, when it promises the same bytes and is of sane length."""
-    return etag if etag.startswith('"') and 2 < len(etag) <= 256 and etag.isprintable() else ""
-
-
-def _if_range(etag: str) -> dict[str, str]:
-    return {"If-Range": etag} if etag else {}
+def _empty(source: Source) -> SourceError:
+    return SourceError("Truncated", f"{source.text}: expected a GGUF file, found an empty file; upload it again")

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from llmkube.models.errors import SourceError
+from llmkube.models.proxies import proxy_hosts
 
 if TYPE_CHECKING:
     import socket
@@ -46,11 +45,6 @@ class PolicyResolver(AbstractResolver):
         await self._system.close()
 
 
-def proxy_hosts() -> set[str]:
-    """The proxies of the environment: the administrator's own choice, so the policy has nothing to say on them."""
-    return {host for url in getproxies().values() if (host := urlsplit(url).hostname)}
-
-
 def trust(bundle: Path | None) -> ssl.SSLContext:
     """The system's certificates, and those of a bundle besides."""
     context = ssl.create_default_context()
@@ -64,13 +58,14 @@ def trust(bundle: Path | None) -> ssl.SSLContext:
 
 
 def open_session(policy: SourcePolicy, *, ca_bundle: Path | None = None) -> aiohttp.ClientSession:
-    """A session for one source. Nothing is decompressed or remembered: bytes arrive as they are stored."""
+    """A session for one source. Nothing is decompressed or remembered: bytes arrive as they are stored. Proxies are
+    named with each request (proxies.py), and no .netrc is read.
+    """
     connector = aiohttp.TCPConnector(resolver=PolicyResolver(policy), ssl=trust(ca_bundle), use_dns_cache=False)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=IDLE_SECONDS)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=timeout,
-        trust_env=True,
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": AGENT, "Accept-Encoding": "identity"},

@@ -1,4 +1,12 @@
-"""The `source` of a Model as a value: which scheme, where, which file. Pure; the text is hostile input."""
+"""The `source` of a Model as a value: which scheme, where, which file. Pure; the text is hostile input.
+
+https://HOST/PATH/FILE.gguf[?QUERY]                   http:// too
+hf://ORGANISATION/REPOSITORY/[FOLDER/]FILE.gguf[@REVISION]
+s3://BUCKET/KEY                                       the key as it is, not percent-encoded
+oci://REGISTRY/REPOSITORY[:TAG|@sha256:DIGEST][/FILE] a file of the artifact is named after a tag or digest only
+pvc://CLAIM/PATH
+file:///PATH
+"""
 
 from __future__ import annotations
 
@@ -17,12 +25,18 @@ MOST_PARTS = 1000
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,254}")
 SPLIT = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 HF_SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+REGISTRY_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*)*")
+REFERENCE = re.compile(r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[a-f0-9]{64}))?", re.ASCII)
 REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`path` is the path of the URL, of the file, or inside the claim; `host` is the name of a claim or bucket too."""
+    """`host`: also the claim, the bucket, org/repo of hf://, registry/repository of oci://. `path`: of the URL, of the
+    file, in the claim or bucket, of the file in an artifact ("" for its only one). `revision`: also a tag or a digest.
+    """
 
     text: str
     kind: Kind
@@ -34,10 +48,10 @@ class Source:
 
     @property
     def is_remote(self) -> bool:
-        return self.kind in {"http", "https", "hf"}
+        return self.kind in {"http", "https", "hf", "s3", "oci"}
 
     def url(self, hugging_face: str = HUGGING_FACE) -> str:
-        """Where the bytes are over HTTP. `hugging_face` is the endpoint (HF_ENDPOINT, a mirror)."""
+        """Where the bytes of http://, https:// and hf:// are; `hugging_face` its endpoint (HF_ENDPOINT, a mirror)."""
         if self.kind == "hf":
             path = quote(f"{self.host}/resolve/{self.revision or 'main'}/{self.path}")
             return f"{hugging_face.rstrip('/')}/{path}"
@@ -46,7 +60,7 @@ class Source:
     def parts(self) -> tuple[Source, ...]:
         """The files of a split model, in order; itself alone when it is not one."""
         found = SPLIT.fullmatch(self.filename)
-        if found is None:
+        if found is None or not self.path:
             return (self,)
         count = int(found["count"])
         if int(found["number"]) != 1 or not 1 <= count <= MOST_PARTS:
@@ -55,8 +69,11 @@ class Source:
         return tuple(self._sibling(name) for name in names)
 
     def _sibling(self, name: str) -> Source:
-        path = self.path[: len(self.path) - len(self.filename)] + name
-        return replace(self, text=self.text.replace(self.filename, name), path=path, filename=name)
+        """`name` in place of the last segment of the path, in the text too."""
+        folder, slash, _ = self.path.rpartition("/")
+        before, _, after = self.text.rpartition(self.filename)
+        text = f"{before}{name}{after}" if self.filename in self.text else f"{self.text} ({name})"
+        return replace(self, text=text, path=f"{folder}{slash}{name}", filename=name)
 
 
 def invalid(text: str, expected: str, found: str) -> SourceError:
@@ -77,8 +94,12 @@ def parse(text: str) -> Source:
             return _http(text)
         case "hf":
             return _hugging_face(text, rest)
-        case "pvc" | "s3" | "oci" as kind:
-            return _placed(text, kind, rest)
+        case "pvc":
+            return _claim(text, rest)
+        case "s3":
+            return _object(text, rest)
+        case "oci":
+            return _artifact(text, rest)
         case "file":
             return _file(text, rest)
     return _unknown(text)
@@ -118,11 +139,36 @@ def _hugging_face(text: str, rest: str) -> Source:
     return Source(text, "hf", "/".join(segments[:2]), path, file_name(text, path), revision)
 
 
-def _placed(text: str, kind: Literal["pvc", "s3", "oci"], rest: str) -> Source:
-    host, _, path = rest.partition("/")
-    if not host or not path:
-        raise invalid(text, f"{kind}://NAME/PATH", rest)
-    return Source(text, kind, host, path, file_name(text, path) if kind != "oci" else path.rsplit("/", 1)[-1])
+def _claim(text: str, rest: str) -> Source:
+    claim, _, path = rest.partition("/")
+    if not claim or not path:
+        raise invalid(text, "pvc://CLAIM/PATH", rest)
+    return Source(text, "pvc", claim, path, file_name(text, path))
+
+
+def _object(text: str, rest: str) -> Source:
+    bucket, _, key = rest.partition("/")
+    if not BUCKET.fullmatch(bucket) or ".." in bucket or not key:
+        raise invalid(text, "s3://BUCKET/KEY", rest)
+    return Source(text, "s3", bucket, key, file_name(text, key))
+
+
+def _artifact(text: str, rest: str) -> Source:
+    """A repository's name may contain dots and slashes, so a file can only be told from it behind a tag or digest."""
+    host, _, place = rest.partition("/")
+    named = re.match(r"[^:@]*", place)
+    repository = named[0] if named else ""
+    reference, _, path = place[len(repository) :].partition("/")
+    found = REFERENCE.fullmatch(reference)
+    if not REGISTRY_HOST.fullmatch(host) or not REPOSITORY.fullmatch(repository) or found is None:
+        raise invalid(
+            text, "oci://REGISTRY/REPOSITORY[:TAG|@sha256:DIGEST][/FILE.gguf] with REPOSITORY in lower case", rest
+        )
+    if not reference and repository.endswith(".gguf"):
+        raise invalid(text, "a tag or digest before the file, as in :latest/FILE.gguf", repository)
+    filename = file_name(text, path or f"{repository.rpartition('/')[2]}.gguf")
+    revision = found["digest"] or found["tag"] or "latest"
+    return Source(text, "oci", f"{host}/{repository}", path, filename, revision)
 
 
 def _file(text: str, path: str) -> Source:

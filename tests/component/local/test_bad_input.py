@@ -121,6 +121,7 @@ def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServe
     failed(local, "unclaimed", "nowhere")
 
 
-def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode) -> None:
-    local.apply(model("bucket", "s3://bucket/model.gguf"))
-    failed(local, "bucket", "s3://")
+def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode, models: ModelServer) -> None:
+    hardware = {"gpu": {"sharding": {"strategy": "row"}}}
+    local.apply(model("rows", models.url("smollm2.gguf"), hardware=hardware))
+    failed(local, "rows", "hardware.gpu.sharding.strategy")

@@ -16,8 +16,6 @@ SOURCE = {"source": "https://h/f.gguf"}
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        ({"source": "s3://bucket/key"}, "spec.source"),
-        ({"source": "oci://registry/model"}, "spec.source"),
         (SOURCE | {"refresh": "OnChange"}, "spec.refresh"),
         (SOURCE | {"mmprojSource": "https://h/p.gguf"}, "spec.mmprojSource"),
         (SOURCE | {"cache": {"prefetch": True}}, "spec.cache.prefetch"),

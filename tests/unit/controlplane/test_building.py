@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hack.controlplane.binary import binary, cached, flags
 from hack.controlplane.module import ControlPlaneError, checked, default_version, go_mod
+from hack.gobuild import BuildError
 
 THEIRS = {
     "Go": "1.26.0",
@@ -59,7 +60,7 @@ def test_the_binary_tells_its_version() -> None:
 
 
 def test_without_go_one_line_says_what_to_install(no_go: None) -> None:
-    with pytest.raises(ControlPlaneError, match=r"^[^\n]*not found: install Go 1\.\d+ or newer[^\n]*$"):
+    with pytest.raises(BuildError, match=r"^[^\n]*not found: install Go 1\.\d+ or newer[^\n]*$"):
         binary()
 
 

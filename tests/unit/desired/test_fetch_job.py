@@ -55,8 +55,32 @@ def test_a_permanent_error_ends_the_job_and_others_are_tried_again(rendered_job:
 
 def test_credentials_come_from_the_environment_alone(rendered_job: Factory) -> None:
     job = rendered_job({"sourceSecretRef": {"name": "hf"}})
-    assert pod_of(job)["containers"][0]["envFrom"] == [{"secretRef": {"name": "hf"}}]
+    (container,) = pod_of(job)["containers"]
+    reference = {"name": "hf", "key": "LLMKUBE_SOURCE_TOKEN", "optional": True}
+    assert {"name": "LLMKUBE_SOURCE_TOKEN", "valueFrom": {"secretKeyRef": reference}} in container["env"]
     assert "hf" not in command(job)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("hf://org/repo/m.gguf", {"HF_TOKEN": "HF_TOKEN"}),
+        ("s3://bucket/m.gguf", {"AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL": "AWS_ENDPOINT_URL"}),
+        ("oci://reg/m:1", {"LLMKUBE_DOCKER_CONFIG_JSON": ".dockerconfigjson"}),
+    ],
+)
+def test_each_kind_of_source_gets_the_keys_of_the_secret_that_are_for_it(
+    rendered_job: Factory, source: str, expected: dict[str, str]
+) -> None:
+    (container,) = pod_of(rendered_job({"source": source, "sourceSecretRef": {"name": "s"}}))["containers"]
+    given = {one["name"]: one["valueFrom"]["secretKeyRef"]["key"] for one in container["env"]}
+    assert expected.items() <= given.items()
+
+
+def test_a_secret_cannot_name_a_proxy_or_anything_else_that_the_fetcher_obeys(rendered_job: Factory) -> None:
+    (container,) = pod_of(rendered_job({"sourceSecretRef": {"name": "s"}}))["containers"]
+    assert "envFrom" not in container
+    assert not [one for one in container["env"] if "PROXY" in one["name"].upper() or one["name"].startswith("PYTHON")]
 
 
 def test_further_certificates_are_a_file(rendered_job: Factory) -> None:

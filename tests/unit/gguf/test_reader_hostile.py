@@ -96,13 +96,23 @@ def test_three_levels_of_arrays_are_read(header: Build) -> None:
 def test_no_header_makes_the_reader_ask_for_more_than_the_limit(header: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmkube.gguf.cursor.LARGEST_HEADER", 64 * 1024)
     token = struct.pack("<Q", 40 * 1024) + bytes(40 * 1024)
-    within = header((b"key", array(STRING, 5000, token[:8])))
-    beyond = header((b"key", array(STRING, 5000, token + token[:8])))
+    within = header((b"key", array(STRING, 2000, token[:8])))
+    beyond = header((b"key", array(STRING, 2000, token + token[:8])))
 
     with pytest.raises(NeedMore):
         parse(within)
     assert refused(beyond).reason == "TooLarge"
     assert refused(header((b"key", array(UINT8, 80 * 1024)))).reason == "TooLarge"
+
+
+def test_what_cannot_fit_into_any_header_is_refused_before_it_is_read(
+    header: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkube.gguf.cursor.LARGEST_HEADER", 64 * 1024)
+
+    assert refused(header((b"key", array(STRING, 9000, b"")))).reason == "TooLarge"
+    assert refused(header(count=3000)).reason == "TooLarge"
+    assert refused(header(keys=6000)).reason == "TooLarge"
 
 
 @pytest.mark.parametrize("kind", [13, 255, 2**32 - 1])

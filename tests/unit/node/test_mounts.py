@@ -27,6 +27,8 @@ def rewriter(address="127.88.0.9"):
         ("/models.bak", "/models.bak"),
         ("/srv/models/a", "/srv/models/a"),
         ("models/a", "models/a"),
+        ("s3://models/a.gguf", "s3://models/a.gguf"),
+        ("https://tmp/models/a", "https://tmp/models/a"),
         ("0.0.0.0", "127.88.0.9"),
         ("::", "127.88.0.9"),
         ("0.0.0.0:80", "0.0.0.0:80"),

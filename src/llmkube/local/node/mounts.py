@@ -1,7 +1,8 @@
 """Container paths to host directories: on one machine a mount is a rewritten path, not a mount.
 
 Pure. Wherever a mount path stands in a command, an argument or an environment value as a whole path or as the beginning
-of one (`/models/x`, `--model=/models/x`, `file:///models/x`), the host's directory takes its place.
+of one (`/models/x`, `--model=/models/x`, `file:///models/x`), the host's directory takes its place. The bucket or host
+of another URL (`s3://models/x`) is no path.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class Rewriter:
         self.address = address
         longest_first = sorted(self.mounts, key=len, reverse=True)
         paths = "|".join(re.escape(path) for path in longest_first)
-        self._pattern = re.compile(rf"(?<![\w.-])(?:{paths})(?![\w.-])") if paths else None
+        self._pattern = re.compile(rf"(?:(?<![\w./-])|(?<=file://))(?:{paths})(?![\w.-])") if paths else None
 
     def __call__(self, text: str) -> str:
         if self.address is not None and text in EVERY_ADDRESS:

@@ -22,6 +22,7 @@ from tests.real_servers import (
     USER,
     RegistryServer,
     free_port,
+    oras,
     password_registry,
     registry,
 )
@@ -31,6 +32,7 @@ from llmkube.gguf.resolve import Resolved, resolve
 from llmkube.models.credentials import Credentials
 from llmkube.models.errors import SourceError
 from llmkube.models.fetch import Fetched, FetchRequest, fetch
+from llmkube.models.places import BlobPlace
 from llmkube.models.policy import SourcePolicy
 from llmkube.models.remote import Remote
 from llmkube.models.session import open_session
@@ -73,7 +75,7 @@ async def refused(source: str, credentials: Credentials = NOBODY, *, policy: Sou
 
 
 KINDS = [
-    ("application/vnd.oci.image.layer.v1", "weights/m.gguf"),  # oras push
+    ("application/vnd.oci.image.layer.v1.tar", "weights/m.gguf"),  # oras push
     ("application/vnd.docker.ai.gguf.v3", ""),  # docker model package
     ("application/vnd.docker.ai.model.file.v1+gguf", ""),
     ("application/vnd.ollama.image.model", ""),
@@ -99,6 +101,33 @@ async def test_the_model_of_an_artifact_of_any_maker_is_found_and_its_digest_is_
     assert found.facts is not None
     assert (found.sha256, found.size_bytes, found.revision) == (DIGEST, len(MODEL), manifest)
     assert (done.sha256, Path(done.path).name) == (DIGEST, "kinds.gguf")
+
+
+async def test_what_oras_pushes_is_read_as_it_was_pushed(server: RegistryServer, tmp_path: Path) -> None:
+    files = tiny.parts(2)
+    for name, data in {"m.gguf": MODEL, **files}.items():
+        (tmp_path / name).write_bytes(data)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/one:v1", "m.gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/typed:v1", "m.gguf:application/gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/split:v1", *files)
+    for platform in ("linux/amd64", "linux/arm64"):
+        tag = f"{server.host}/oras/index:{platform[6:]}"
+        oras(tmp_path, "push", "--plain-http", "--artifact-platform", platform, tag, "m.gguf")
+    oras(tmp_path, "manifest", "index", "create", "--plain-http", f"{server.host}/oras/index:v1", "amd64", "arm64")
+
+    for reference in ("one:v1", "typed:v1", "one:v1/m.gguf", "index:v1"):
+        assert (await resolved(f"oci://{server.host}/oras/{reference}")).sha256 == DIGEST
+    assert (await resolved(f"oci://{server.host}/oras/split:v1/{next(iter(files))}")).files == 2
+
+
+async def test_a_folder_that_oras_packed_is_refused_with_what_to_do(server: RegistryServer, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").mkdir()
+    (tmp_path / "m.gguf" / "weights").write_bytes(MODEL)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/folder:v1", "m.gguf")
+
+    error = await refused(f"oci://{server.host}/oras/folder:v1")
+
+    assert (error.reason, "push it unpacked" in error.message) == ("PackedLayer", True)
 
 
 async def test_a_modelpack_names_its_files_by_their_path(server: RegistryServer) -> None:
@@ -312,14 +341,17 @@ async def test_a_token_is_got_from_the_server_that_the_registry_names(
     assert (await fetched(source, tmp_path / "cache", docker_config(server.host))).sha256 == DIGEST
 
 
-async def test_a_token_that_ran_out_in_between_is_renewed(tokens: tuple[TokenServer, RegistryServer]) -> None:
+async def test_a_token_that_is_not_taken_any_more_is_renewed(tokens: tuple[TokenServer, RegistryServer]) -> None:
     giver, server = tokens
-    giver.lifetime = -57  # registries let clocks differ by a minute
     source = parse(f"oci://{server.host}/team/model:v1")
     async with open_session(LOOPBACK) as session:
         remote = Remote(session, LOOPBACK, docker_config(server.host))
         await remote.probe(source)
-        await asyncio.sleep(4)
+        access = {"type": "repository", "name": "team/model", "actions": ["pull"]}
+        giver.lifetime = -3600
+        place = await remote._place(source)
+        assert isinstance(place, BlobPlace)
+        place._registry._authorization = {"Authorization": f"Bearer {giver.token(access)}"}
         giver.lifetime = 300
 
         data = bytearray(b"GG")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.plan.attention import Heads, rotation
 from llmkube.gguf.plan.batch import Asked, Batch, batch
 from llmkube.gguf.plan.graph import Graph, peak
-from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers, trunk
 from llmkube.gguf.plan.placement import HOST
 from llmkube.gguf.plan.walk import Kind, Part, Walk
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmkube.gguf.facts import ModelFacts
+    from llmkube.gguf.plan.cache import Kept
     from llmkube.gguf.plan.options import EngineOptions
     from llmkube.gguf.plan.placement import Placement
 
@@ -40,15 +41,18 @@ class _Devices:
     batch: Batch
     places: Placement
     kinds: list[Kind]
+    caches: Sequence[Kept]
+    shared: list[tuple[int, list[int]]]
     copies: int
     done: dict[tuple[object, ...], int]
 
     def needed(self, device: int) -> int:
         """Bytes on one device."""
-        layers = self.places.layers
+        layers = self.places.layers[: len(self.kinds)]
         mine = [kind for kind, place in zip(self.kinds, layers, strict=True) if place == device]
         reads = device == HOST
-        output = layers[-1] if self.facts.architecture in WITHOUT_OUTPUT else self.places.output
+        ends = self.facts.architecture not in WITHOUT_OUTPUT or "output_norm.weight" in self.facts.weights.names
+        output = self.places.output if ends else layers[-1]
         part = Part(
             kinds=_walked(mine),
             reads=reads,
@@ -57,9 +61,18 @@ class _Devices:
             ends=output == device,
             asked=_asked(self.kinds if reads else mine, self.batch),
             copies=self.copies,
-            strays=self._strays(device),
+            strays=(*self._strays(device), *self._borrowed_caches(device)),
+            layers=len(mine),
         )
-        key = (tuple(id(kind) for kind in part.kinds), part.reads, part.mixes, part.cuts, part.ends, part.strays)
+        key = (
+            tuple(id(kind) for kind in part.kinds),
+            part.reads,
+            part.mixes,
+            part.cuts,
+            part.ends,
+            part.strays,
+            part.layers,
+        )
         if key not in self.done:
             graph = Graph()
             Walk(graph, self.facts, self.batch, part).through()
@@ -67,23 +80,38 @@ class _Devices:
         return self.done[key]
 
     def _strays(self, device: int) -> tuple[int, ...]:
-        """Widths of what crosses to the next device and back where one state-space layer follows another.
+        """Bytes of what crosses to the next device, and back, where a recurrent layer follows.
 
-        The engine reads the next layer's state before it has ended a layer, and what comes then without a matrix of
-        its own, the copy of a gate, is worked out on the device of that state.
+        The engine reads that layer's state before it has ended the one before, and what comes then without a matrix of
+        its own is worked out on the device of the state: the copy of a gate, or the last sum after experts.
         """
         of, found = self.facts.recurrence, []
-        for index, (before, after) in enumerate(pairwise(self.places.layers)):
+        for index, (before, after) in enumerate(pairwise(self.places.layers[: len(self.kinds)])):
             kind = self.kinds[index]
-            if before != after and kind.recurs_only and kind.block.has("ssm_in") and self.kinds[index + 1].layer.state:
+            if before == after or not self.kinds[index + 1].layer.state:
+                continue
+            if kind.recurs_only and kind.block.has("ssm_in"):
                 found += [of.inner_size] * (before == device) + [kind.block.rows("ssm_in")] * (after == device)
+            elif kind.block.has("ffn_gate_inp"):
+                found += [self.facts.embedding_length or 0] * (after == device)
+        return tuple(map(self.batch.floats, found))
+
+    def _borrowed_caches(self, device: int) -> tuple[int, ...]:
+        """Bytes of caches that layers here use and that are on another device: they are brought over whole."""
+        layers, found = self.places.layers, []
+        for owner, sharing in self.shared:
+            if device != layers[owner] and any(layers[index] == device for index in sharing):
+                found.append(self.caches[owner].kv + self.caches[owner].kv_swa)
         return tuple(found)
 
 
-def compute(facts: ModelFacts, options: EngineOptions, places: Placement) -> tuple[tuple[int, ...], int]:
+def compute(
+    facts: ModelFacts, options: EngineOptions, places: Placement, caches: Sequence[Kept]
+) -> tuple[tuple[int, ...], int]:
     """Bytes on each GPU, and on the host."""
     kinds, of = _kinds(facts), batch(facts, options)
-    devices = _Devices(facts, of, places, kinds, COPIES if _is_pipelined(options, places) else 1, {})
+    shared = _shared(kinds) if of.caches else []
+    devices = _Devices(facts, of, places, kinds, caches, shared, COPIES if _is_pipelined(options, places) else 1, {})
     on_gpus = [devices.needed(device) for device in range(options.gpus)]
     if on_gpus and options.op_offload:
         on_gpus[0] = max(on_gpus[0], _borrowed(facts, of, places))
@@ -112,11 +140,24 @@ def _kinds(facts: ModelFacts) -> list[Kind]:
     found: dict[tuple[object, ...], Kind] = {}
     attention = facts.attention
     answer = []
-    for index, (layer, block) in enumerate(zip(layers(facts), facts.weights.blocks, strict=True)):
+    kept = layers(facts)[: trunk(facts)]
+    for index, (layer, block) in enumerate(zip(kept, facts.weights.blocks, strict=False)):
         count = attention.heads[index] if index < len(attention.heads) else 0
         count_kv = attention.heads_kv[index] if index < len(attention.heads_kv) else 0
         heads = Heads(count, count_kv, *head_lengths(facts, slides=layer.slides))
         answer.append(found.setdefault((id(block.shapes), layer, heads), Kind(block, layer, heads)))
+    return answer
+
+
+def _shared(kinds: Sequence[Kind]) -> list[tuple[int, list[int]]]:
+    """Layers whose caches others use, and which: the last one of the full and of the sliding ones."""
+    answer = []
+    sharing = {id(kind): kind.shares for kind in {id(kind): kind for kind in kinds}.values()}
+    for slides in (True, False) if any(sharing.values()) else ():
+        alike = [(index, kind) for index, kind in enumerate(kinds) if kind.layer.slides == slides]
+        owners = [index for index, kind in alike if kind.layer.caches]
+        if owners:
+            answer.append((owners[-1], [index for index, kind in alike if sharing[id(kind)]]))
     return answer
 
 
@@ -134,7 +175,7 @@ def _walked(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
 
 def _asked(kinds: Sequence[Kind], of: Batch) -> Asked:
     """What these layers ask for."""
-    attending = [kind for kind in kinds if kind.heads.count and not kind.recurs_only]
+    attending = [kind for kind in kinds if kind.attends]
     return Asked(
         full=any(not kind.layer.slides for kind in attending),
         sliding=any(kind.layer.slides for kind in attending),

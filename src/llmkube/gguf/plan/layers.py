@@ -95,17 +95,22 @@ def layers(facts: ModelFacts) -> tuple[Layer, ...]:
     """One for each layer of the header; those that only draft further tokens keep nothing."""
     count = facts.block_count or 0
     slides, recurs = sliding(facts), recurrent(facts)
-    trunk = count - min(facts.nextn_layers, count) or count
     return tuple(
-        _layer(facts, index, slides=slides[index], recurs=recurs[index]) if index < trunk else Layer()
+        _layer(facts, index, slides=slides[index], recurs=recurs[index]) if index < trunk(facts) else Layer()
         for index in range(count)
     )
+
+
+def trunk(facts: ModelFacts) -> int:
+    """How many layers answer; those behind them draft further tokens, and are not loaded for anything else."""
+    count = facts.block_count or 0
+    return count - min(facts.nextn_layers, count) or count
 
 
 def _layer(facts: ModelFacts, index: int, *, slides: bool, recurs: bool) -> Layer:
     state = sum(state_parts(facts)) if recurs else 0
     if (recurs and facts.architecture != "falcon-h1") or not _caches(facts, index):
-        return Layer(state=state)
+        return Layer(state=state, slides=slides and not recurs)
     width = head_lengths(facts, slides=slides)
     heads = facts.attention.heads_kv[index]
     indexer = facts.attention.indexer_key_length if facts.architecture in INDEXED else 0

@@ -20,7 +20,8 @@ from llmkube.cli.output import aligned, as_json, output_option, printable, size
 
 if TYPE_CHECKING:
     from llmkube.desired.resolution import Known
-    from llmkube.gguf.memory import MemoryEstimate
+    from llmkube.gguf.facts import ModelFacts
+    from llmkube.gguf.plan.buffers import Buffers
     from llmkube.gguf.resolve import Resolved
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
@@ -41,13 +42,12 @@ def inspect(*, source: str, output: str, ctx_size: int | None, parallel: int) ->
     Credentials: HF_TOKEN, LLMKUBE_SOURCE_TOKEN, or LLMKUBE_SOURCE_USERNAME and LLMKUBE_SOURCE_PASSWORD.
     """
     from llmkube.desired.model_facts import known
-    from llmkube.gguf.memory import estimate
 
     found = _resolved(_address(source))
     if found.facts is None:
         raise CommandError(f"{source}: expected a source that this machine can read; a claim is read by pods only")
     use = _Use(ctx_size or min(CONTEXT, found.facts.context_length or CONTEXT), parallel)
-    planned = estimate(found.facts, context=use.context, parallel=parallel)
+    planned = _planned(found.facts, use)
     told = known(found)
     if output == "json":
         text = as_json({"source": source, "files": found.files, **_fields(told), "estimate": _estimate(planned, use)})
@@ -111,13 +111,29 @@ def _fields(told: Known) -> dict[str, Any]:
     return {**{name: value for name, value in plain.items() if value}, **shown}
 
 
-def _estimate(planned: MemoryEstimate, use: _Use) -> dict[str, int]:
+def _planned(facts: ModelFacts, use: _Use) -> Buffers:
+    """Return the memory needed for this use without GPUs; of what is no language model, its weights alone."""
+    from llmkube.gguf.plan.buffers import Buffers
+    from llmkube.gguf.plan.memory import plan
+    from llmkube.gguf.plan.options import EngineOptions, PlanError
+
+    try:
+        return plan(facts, EngineOptions(context=use.context, parallel=use.parallel)).sum
+    except PlanError:
+        return Buffers(model=facts.weights_bytes)
+
+
+def _cache(planned: Buffers) -> int:
+    return planned.kv + planned.kv_swa + planned.recurrent
+
+
+def _estimate(planned: Buffers, use: _Use) -> dict[str, int]:
     """Return the memory needed for this use, in bytes."""
-    parts = {"weights": planned.weights, "kvCache": planned.kv, "compute": planned.compute, "output": planned.output}
+    parts = {"weights": planned.model, "kvCache": _cache(planned), "compute": planned.compute, "output": planned.output}
     return {"contextSize": use.context, "parallel": use.parallel, **parts, "total": planned.total}
 
 
-def _rows(found: Resolved, told: Known, planned: MemoryEstimate, use: _Use) -> list[tuple[str, object]]:
+def _rows(found: Resolved, told: Known, planned: Buffers, use: _Use) -> list[tuple[str, object]]:
     """Return the lines of the table; those that the file says nothing of are empty."""
     facts = told.facts
     assert facts is not None  # noqa: S101 - a source without facts was refused before
@@ -142,8 +158,8 @@ def _rows(found: Resolved, told: Known, planned: MemoryEstimate, use: _Use) -> l
         ("SHA256", told.sha256),
         ("REVISION", told.revision),
         ("MEMORY", f"{size(planned.total)} at {use.context} tokens of context, {use.parallel} slot(s), f16 cache"),
-        ("  WEIGHTS", size(planned.weights)),
-        ("  KV CACHE", size(planned.kv)),
+        ("  WEIGHTS", size(planned.model)),
+        ("  KV CACHE", size(_cache(planned))),
         ("  COMPUTE", f"about {size(planned.compute + planned.output)}"),
     ]
 

@@ -1,0 +1,75 @@
+"""One batch of tokens on its way through the model: how many there are, and what each of them may see. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmkube.gguf.plan.cache import F32, cells, ubatch
+from llmkube.gguf.plan.layers import WITHOUT_CACHE
+
+if TYPE_CHECKING:
+    from llmkube.gguf.facts import ModelFacts
+    from llmkube.gguf.plan.graph import Graph, Value
+    from llmkube.gguf.plan.options import EngineOptions
+
+F16, I32, I64 = 2, 4, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`tokens` of `sequences`, of which `outputs` get logits; each sees the `full` or the `sliding` cells of a cache.
+
+    `flash`: whether attention is one operation, or leaves its matrix in memory.
+    """
+
+    tokens: int
+    sequences: int
+    outputs: int
+    full: int
+    sliding: int
+    flash: bool
+
+    def floats(self, width: int) -> int:
+        """Bytes of so many numbers for each token."""
+        return F32 * width * self.tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is filled in from outside before a batch is worked on. No mask where no layer asks for one."""
+
+    positions: Value
+    mask: Value | None
+    mask_swa: Value | None
+    written: Value
+    outputs: Value
+
+
+def batch(facts: ModelFacts, options: EngineOptions) -> Batch:
+    """The batch that the engine reserves memory for: the largest one of prompts."""
+    room = cells(facts, options)
+    count = min(room.context, ubatch(facts, options))
+    count = -(-count // options.parallel) * options.parallel
+    caches = facts.architecture not in WITHOUT_CACHE
+    return Batch(
+        tokens=count,
+        sequences=options.parallel,
+        outputs=count if options.embeddings else min(count, options.parallel),
+        full=room.full if caches else count,
+        sliding=room.sliding if caches else count,
+        flash=options.uses_flash_attention,
+    )
+
+
+def inputs(graph: Graph, of: Batch, *, full: bool, sliding: bool, value_width: int) -> Inputs:
+    """Masks have one number for each token and each cell. Without flash attention each value is placed by itself."""
+    size = F16 if of.flash else F32
+    places = 1 if of.flash else value_width
+    return Inputs(
+        positions=graph.input(I32 * of.tokens),
+        mask=graph.input(size * of.full * of.tokens) if full else None,
+        mask_swa=graph.input(size * of.sliding * of.tokens) if sliding else None,
+        written=graph.input((I64 * of.tokens * (1 + places)) * (full + sliding)),
+        outputs=graph.input(I32 * of.outputs),
+    )

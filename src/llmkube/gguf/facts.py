@@ -78,6 +78,7 @@ class ModelFacts:
     experts_used: int | None
     nextn_layers: int
     pooling: int | None
+    uses_layer_norm: bool
     license: str | None
     chat_template: bool
     split_count: int | None
@@ -125,6 +126,7 @@ def facts(header: Header) -> ModelFacts:
         experts_used=own.count("expert_used_count"),
         nextn_layers=own.count("nextn_predict_layers") or 0,
         pooling=own.count("pooling_type"),
+        uses_layer_norm=own.has("attention.layer_norm_epsilon") and not own.has("attention.layer_norm_rms_epsilon"),
         license=keys.text("general.license"),
         chat_template=bool(keys.text("tokenizer.chat_template")),
         split_count=keys.count("split.count") or None,

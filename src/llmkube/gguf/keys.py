@@ -40,6 +40,9 @@ class Keys:
             raise self._wrong(key, f"one number for each of {layers} layers", list(numbers))
         return numbers
 
+    def has(self, key: str) -> bool:
+        return self._get(key) is not None
+
     def flag(self, key: str) -> bool | None:
         found = self._get(key)
         if found is not None and not isinstance(found, bool):

@@ -37,7 +37,8 @@ class Block:
         return shape[1] if len(shape) > 1 else 0
 
     def has(self, name: str) -> bool:
-        return f"{name}.weight" in self.shapes
+        """Falcon-H1 leaves the `.weight` out once."""
+        return f"{name}.weight" in self.shapes or name in self.shapes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.gguf.plan.cache import F32, cells, ubatch
+from llmkube.gguf.plan.cache import F32, cells, padded, ubatch
 from llmkube.gguf.plan.layers import WITHOUT_CACHE
+from llmkube.gguf.plan.options import QUANTIZED
 
 if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
@@ -18,9 +19,11 @@ F16, I32, I64 = 2, 4, 8
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """`tokens` of `sequences`, of which `outputs` get logits; each sees the `full` or the `sliding` cells of a cache.
+    """`tokens` of `sequences`, of which `outputs` get logits; each sees the `full` or the `sliding` cells of one
+    of the `streams` of a cache.
 
-    `flash`: whether attention is one operation, or leaves its matrix in memory.
+    `flash`: whether attention is one operation, or leaves its matrix in memory. `caches`: whether there is a cache.
+    `turns_keys`, `turns_values`: whether they are rotated before they are quantised.
     """
 
     tokens: int
@@ -28,7 +31,11 @@ class Batch:
     outputs: int
     full: int
     sliding: int
+    streams: int
     flash: bool
+    caches: bool
+    turns_keys: bool
+    turns_values: bool
 
     def floats(self, width: int) -> int:
         """Bytes of so many numbers for each token."""
@@ -36,7 +43,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class Given:
     """What is filled in from outside before a batch is worked on. No mask where no layer asks for one."""
 
     positions: Value
@@ -44,6 +51,7 @@ class Inputs:
     mask_swa: Value | None
     written: Value
     outputs: Value
+    rotations: Value
 
 
 def batch(facts: ModelFacts, options: EngineOptions) -> Batch:
@@ -56,20 +64,25 @@ def batch(facts: ModelFacts, options: EngineOptions) -> Batch:
         tokens=count,
         sequences=options.parallel,
         outputs=count if options.embeddings else min(count, options.parallel),
-        full=room.full if caches else count,
-        sliding=room.sliding if caches else count,
+        full=room.full if caches else padded(count),
+        sliding=room.sliding if caches else padded(count),
+        streams=room.streams,
         flash=options.uses_flash_attention,
+        caches=caches,
+        turns_keys=caches and options.cache_type_k in QUANTIZED,
+        turns_values=caches and options.cache_type_v in QUANTIZED,
     )
 
 
-def inputs(graph: Graph, of: Batch, *, full: bool, sliding: bool, value_width: int) -> Inputs:
+def given(graph: Graph, of: Batch, *, full: bool, sliding: bool, value_width: int, rotations: int) -> Given:
     """Masks have one number for each token and each cell. Without flash attention each value is placed by itself."""
     size = F16 if of.flash else F32
-    places = 1 if of.flash else value_width
-    return Inputs(
+    places = (1 if of.flash else value_width) * of.caches
+    return Given(
         positions=graph.input(I32 * of.tokens),
         mask=graph.input(size * of.full * of.tokens) if full else None,
         mask_swa=graph.input(size * of.sliding * of.tokens) if sliding else None,
         written=graph.input((I64 * of.tokens * (1 + places)) * (full + sliding)),
         outputs=graph.input(I32 * of.outputs),
+        rotations=graph.keep(graph.input(F32 * rotations * (full + sliding))),
     )

@@ -101,7 +101,7 @@ def layers(facts: ModelFacts) -> tuple[Layer, ...]:
 
 
 def _layer(facts: ModelFacts, index: int, *, slides: bool, recurs: bool) -> Layer:
-    state = state_values(facts) if recurs else 0
+    state = sum(state_parts(facts)) if recurs else 0
     if (recurs and facts.architecture != "falcon-h1") or not _caches(facts, index):
         return Layer(state=state)
     width = head_lengths(facts, slides=slides)
@@ -189,9 +189,9 @@ def _all_but_each(interval: int, count: int) -> tuple[bool, ...]:
     return tuple((index + 1) % interval != 0 for index in range(count))
 
 
-def state_values(facts: ModelFacts) -> int:
+def state_parts(facts: ModelFacts) -> tuple[int, int]:
     """Values of the state of one sequence in one recurrent layer: of its convolution, and of its recurrence."""
-    return sum(_state(facts.recurrence, facts.embedding_length or 0, (facts.attention.heads or (0,))[0]))
+    return _state(facts.recurrence, facts.embedding_length or 0, (facts.attention.heads or (0,))[0])
 
 
 def _state(found: Recurrence, embedding: int, heads: int) -> tuple[int, int]:

@@ -1,0 +1,87 @@
+"""Small GGUF files of any architecture: weights of zeros, a vocabulary that the engine takes, always the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
+
+VOCABULARY = 8192
+GIVEN = ("general.", "tokenizer.")
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """`keys`: below the architecture's own prefix. `tensors`: shapes innermost first; matrices are Q4_0."""
+
+    name: str
+    architecture: str
+    keys: Mapping[str, Any]
+    tensors: Mapping[str, Shape]
+    tokenizer: str = "llama"
+
+
+def write(model: Model, folder: Path) -> Path:
+    """Write the file, unless it is there."""
+    path = folder / f"{model.name}.gguf"
+    if path.exists():
+        return path
+    partial = path.with_suffix(".partial")
+    writer = GGUFWriter(partial, model.architecture)
+    for key, value in model.keys.items():
+        _add(writer, key if key.startswith(GIVEN) else f"{model.architecture}.{key}", value)
+    _vocabulary(writer, model.tokenizer)
+    for name, shape in model.tensors.items():
+        _tensor(writer, name, shape)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return partial.rename(path)
+
+
+def _tensor(writer: GGUFWriter, name: str, shape: Shape) -> None:
+    """Numbers of one row, and matrices that are no products, stay F32."""
+    is_matrix = len(shape) > 1 and name.endswith(".weight") and not any(word in name for word in ("conv", "norm"))
+    if not is_matrix or shape[0] % 32:
+        writer.add_tensor(name, np.zeros(shape[::-1], dtype=np.float32))
+        return
+    block, size = GGML_QUANT_SIZES[GGMLQuantizationType.Q4_0]
+    rows = (*shape[:0:-1], shape[0] // block * size)
+    writer.add_tensor(name, np.zeros(rows, dtype=np.uint8), raw_dtype=GGMLQuantizationType.Q4_0)
+
+
+def _add(writer: GGUFWriter, key: str, value: Any) -> None:
+    match value:
+        case bool():
+            writer.add_bool(key, value)
+        case int():
+            writer.add_uint32(key, value)
+        case float():
+            writer.add_float32(key, value)
+        case str():
+            writer.add_string(key, value)
+        case _:
+            writer.add_array(key, value)
+
+
+def _vocabulary(writer: GGUFWriter, kind: str) -> None:
+    special = ["<unk>", "<s>", "</s>"] if kind == "llama" else ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    letters = [f"<0x{byte:02X}>" for byte in range(256)] if kind == "llama" else []
+    words = [f"▁w{number}" for number in range(VOCABULARY - len(special) - len(letters))]
+    types = [TokenType.CONTROL] * len(special) + [TokenType.BYTE] * len(letters) + [TokenType.NORMAL] * len(words)
+    writer.add_tokenizer_model(kind)
+    writer.add_token_list([*special, *letters, *words])
+    writer.add_token_types(types)
+    writer.add_token_scores([-float(number) for number in range(VOCABULARY)])
+    writer.add_bos_token_id(1 if kind == "llama" else 2)
+    writer.add_eos_token_id(2 if kind == "llama" else 3)
+    if kind == "llama":
+        writer.add_unk_token_id(0)
+    else:
+        writer.add_token_type_count(2)

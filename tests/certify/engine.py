@@ -6,10 +6,12 @@ import os
 import re
 import selectors
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -63,6 +65,47 @@ def in_process() -> Engine | None:
     return Engine("xllamacpp", (sys.executable, "-m", "llmkube.local.engine"))
 
 
+@contextmanager
+def with_devices(engine: Engine, count: int) -> Iterator[Engine]:
+    """The engine with so many devices: llama.cpp's own workers on loopback, each with memory of its own.
+
+    To the engine they are GPUs: layers, caches and graphs are shared out among them as among those.
+    """
+    worker = program("ggml-rpc-server")
+    if worker is None:
+        raise EngineError(f"no ggml-rpc-server beside {engine.name}")
+    with ExitStack() as running:
+        places = [running.enter_context(_worker(worker)) for _ in range(count)]
+        sees = tuple(f"RPC0[{place}]" for place in places)
+        yield replace(engine, extra=(*engine.extra, "--rpc", ",".join(places)), sees=sees)
+
+
+@contextmanager
+def _worker(path: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [path, "-H", "127.0.0.1", "-p", str(port), "-t", "1"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _await(port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _await(port: int) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise EngineError(f"no worker listens on port {port}")
+
+
 def flags(options: EngineOptions) -> list[str]:
     """The options as llama-server's flags."""
     words = ["-c", str(options.context or 0), "-np", str(options.parallel)]
@@ -80,7 +123,7 @@ def flags(options: EngineOptions) -> list[str]:
 def load(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
     """Start the engine, read its log until it serves, and stop it. EngineError when it does not load the model."""
     words = [*engine.argv, "-m", str(model), *flags(options), *engine.extra]
-    words += ["--port", "0", "--no-warmup", "-lv", "4", "-t", "2"]
+    words += ["--port", "0", "--no-warmup", "-lv", "4", "-t", "1"]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
     ) as process:

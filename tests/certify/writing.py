@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
 
+from llmkube.gguf.facts import ModelFacts, facts
+from llmkube.gguf.reader import Header, TensorInfo
+from llmkube.gguf.values import ArrayStub
+
 VOCABULARY = 8192
 GIVEN = ("general.", "tokenizer.")
 Shape = tuple[int, ...]
+BLOCK, BLOCK_BYTES = GGML_QUANT_SIZES[GGMLQuantizationType.Q4_0]
 
 
 @dataclass(frozen=True)
@@ -46,14 +51,17 @@ def write(model: Model, folder: Path) -> Path:
 
 
 def _tensor(writer: GGUFWriter, name: str, shape: Shape) -> None:
-    """Numbers of one row, and matrices that are no products, stay F32."""
-    is_matrix = len(shape) > 1 and name.endswith(".weight") and not any(word in name for word in ("conv", "norm"))
-    if not is_matrix or shape[0] % 32:
+    if not _is_matrix(name, shape):
         writer.add_tensor(name, np.zeros(shape[::-1], dtype=np.float32))
         return
-    block, size = GGML_QUANT_SIZES[GGMLQuantizationType.Q4_0]
-    rows = (*shape[:0:-1], shape[0] // block * size)
+    rows = (*shape[:0:-1], shape[0] // BLOCK * BLOCK_BYTES)
     writer.add_tensor(name, np.zeros(rows, dtype=np.uint8), raw_dtype=GGMLQuantizationType.Q4_0)
+
+
+def _is_matrix(name: str, shape: Shape) -> bool:
+    """Numbers of one row, and matrices that are no products, stay F32."""
+    is_product = name.endswith(".weight") and not any(word in name for word in ("conv", "norm"))
+    return len(shape) > 1 and is_product and shape[0] % BLOCK == 0
 
 
 def _add(writer: GGUFWriter, key: str, value: Any) -> None:
@@ -85,3 +93,18 @@ def _vocabulary(writer: GGUFWriter, kind: str) -> None:
         writer.add_unk_token_id(0)
     else:
         writer.add_token_type_count(2)
+
+
+def facts_of(model: Model) -> ModelFacts:
+    """What the header of the file would say, without the file."""
+    keys = {key if key.startswith(GIVEN) else f"{model.architecture}.{key}": value for key, value in model.keys.items()}
+    keys |= {"general.architecture": model.architecture, "tokenizer.ggml.tokens": ArrayStub(VOCABULARY, "STRING")}
+    tensors = tuple(_info(name, shape) for name, shape in model.tensors.items())
+    return facts(Header(3, keys, tensors, 0, 0))
+
+
+def _info(name: str, shape: Shape) -> TensorInfo:
+    count = int(np.prod(shape))
+    if _is_matrix(name, shape):
+        return TensorInfo(name, shape, "Q4_0", 0, count // BLOCK * BLOCK_BYTES)
+    return TensorInfo(name, shape, "F32", 0, 4 * count)

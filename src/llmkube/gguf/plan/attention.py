@@ -160,7 +160,7 @@ def _latent(at: Attending, hidden: Value) -> Value:
     place = graph.make(floats(turned), graph.view(row), at.given.positions)
     key = graph.make(floats(heads.key), graph.view(value), place)
     graph.use(graph.view(key), at.given.written)
-    inner = floats(at.block.shapes["attn_v_b.weight"][1] * heads.count if at.block.has("attn_v_b") else rank)
+    inner = floats((at.block.rows("attn_v_b") or rank) * heads.count)
     if at.batch.flash:
         mixed = graph.make(floats(rank * heads.count), graph.view(query), at.mask)
         return graph.view(graph.make(inner, graph.view(graph.make(inner, graph.view(mixed)))))

@@ -23,6 +23,7 @@ class Batch:
     of the `streams` of a cache.
 
     `flash`: whether attention is one operation, or leaves its matrix in memory. `caches`: whether there is a cache.
+    `embeds`: whether vectors are asked for, and no logits are worked out.
     `turns_keys`, `turns_values`: whether they are rotated before they are quantised.
     """
 
@@ -34,6 +35,7 @@ class Batch:
     streams: int
     flash: bool
     caches: bool
+    embeds: bool
     turns_keys: bool
     turns_values: bool
 
@@ -69,20 +71,39 @@ def batch(facts: ModelFacts, options: EngineOptions) -> Batch:
         streams=room.streams,
         flash=options.uses_flash_attention,
         caches=caches,
+        embeds=options.embeddings,
         turns_keys=caches and options.cache_type_k in QUANTIZED,
         turns_values=caches and options.cache_type_v in QUANTIZED,
     )
 
 
-def given(graph: Graph, of: Batch, *, full: bool, sliding: bool, value_width: int, rotations: int) -> Given:
-    """Masks have one number for each token and each cell. Without flash attention each value is placed by itself."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a part of the graph asks for: masks of layers that see everything, and of those that see a window.
+
+    `value_width`: of the widest layer. `rotations`: values of the matrices that turn keys and values.
+    """
+
+    full: bool
+    sliding: bool
+    value_width: int
+    rotations: int
+
+
+def given(graph: Graph, of: Batch, asked: Asked, copies: int) -> Given:
+    """Masks have one number for each token and each cell. Without flash attention each value is placed by itself.
+
+    There are so many `copies` of everything; more than one are there for ever.
+    """
     size = F16 if of.flash else F32
-    places = (1 if of.flash else value_width) * of.caches
+    places = (1 if of.flash else asked.value_width) * of.caches
+    both = asked.full + asked.sliding
+
     return Given(
-        positions=graph.input(I32 * of.tokens),
-        mask=graph.input(size * of.full * of.tokens) if full else None,
-        mask_swa=graph.input(size * of.sliding * of.tokens) if sliding else None,
-        written=graph.input((I64 * of.tokens * (1 + places)) * (full + sliding)),
-        outputs=graph.input(I32 * of.outputs),
-        rotations=graph.keep(graph.input(F32 * rotations * (full + sliding))),
+        positions=graph.handed(I32 * of.tokens, copies),
+        mask=graph.handed(size * of.full * of.tokens, copies) if asked.full else None,
+        mask_swa=graph.handed(size * of.sliding * of.tokens, copies) if asked.sliding else None,
+        written=graph.handed(I64 * of.tokens * (1 + places) * both, copies),
+        outputs=graph.handed(I32 * of.outputs, copies),
+        rotations=graph.keep(graph.input(F32 * asked.rotations * both * copies)),
     )

@@ -7,12 +7,13 @@ same memory again and again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from llmkube.gguf.plan.attention import Heads
-from llmkube.gguf.plan.batch import batch
+from llmkube.gguf.plan.attention import Heads, rotation
+from llmkube.gguf.plan.batch import Asked, Batch, batch
 from llmkube.gguf.plan.graph import Graph, peak
-from llmkube.gguf.plan.layers import head_lengths, layers
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers
 from llmkube.gguf.plan.placement import HOST
 from llmkube.gguf.plan.walk import Kind, Part, Walk
 
@@ -23,34 +24,87 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.options import EngineOptions
     from llmkube.gguf.plan.placement import Placement
 
+TIMES = 2
+"""How many layers of a kind are walked through: what the first left behind is in the way of the second."""
+LAST = 2
 MOST_KINDS = 8
+COPIES = 4
+"""How many batches the engine has under way when all layers are on several GPUs (GGML_SCHED_MAX_COPIES)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What decides how much memory a device's part of the graph takes."""
+@dataclass(slots=True)
+class _Devices:
+    """The parts of a model on its devices, each kind of part walked through once."""
 
-    kinds: tuple[int, ...]
-    begins: bool
-    ends: bool
+    facts: ModelFacts
+    batch: Batch
+    places: Placement
+    kinds: list[Kind]
+    copies: int
+    done: dict[tuple[object, ...], int]
 
-
-def compute(facts: ModelFacts, options: EngineOptions, placement: Placement) -> tuple[tuple[int, ...], int]:
-    """Bytes on each GPU, and on the host."""
-    of, kinds = batch(facts, options), _kinds(facts)
-    done: dict[_Key, int] = {}
-
-    def needed(device: int) -> int:
-        mine = _distinct([kind for kind, place in zip(kinds, placement.layers, strict=True) if place == device])
-        part = Part(mine, begins=device == HOST, ends=device == placement.output)
-        key = _Key(tuple(id(kind) for kind in mine), part.begins, part.ends)
-        if key not in done:
+    def needed(self, device: int) -> int:
+        """Bytes on one device."""
+        layers = self.places.layers
+        mine = [kind for kind, place in zip(self.kinds, layers, strict=True) if place == device]
+        reads = device == HOST
+        output = layers[-1] if self.facts.architecture in WITHOUT_OUTPUT else self.places.output
+        part = Part(
+            kinds=_walked(mine),
+            reads=reads,
+            mixes=layers[0] == device,
+            cuts=layers[-1] == device,
+            ends=output == device,
+            asked=_asked(self.kinds if reads else mine, self.batch),
+            copies=self.copies,
+            strays=self._strays(device),
+        )
+        key = (tuple(id(kind) for kind in part.kinds), part.reads, part.mixes, part.cuts, part.ends, part.strays)
+        if key not in self.done:
             graph = Graph()
-            Walk(graph, facts, of, part).through()
-            done[key] = peak(graph)
-        return done[key]
+            Walk(graph, self.facts, self.batch, part).through()
+            self.done[key] = peak(graph)
+        return self.done[key]
 
-    return tuple(needed(device) for device in range(options.gpus)), needed(HOST)
+    def _strays(self, device: int) -> tuple[int, ...]:
+        """Widths of what crosses to the next device and back where one state-space layer follows another.
+
+        The engine reads the next layer's state before it has ended a layer, and what comes then without a matrix of
+        its own, the copy of a gate, is worked out on the device of that state.
+        """
+        of, found = self.facts.recurrence, []
+        for index, (before, after) in enumerate(pairwise(self.places.layers)):
+            kind = self.kinds[index]
+            if before != after and kind.recurs_only and kind.block.has("ssm_in") and self.kinds[index + 1].layer.state:
+                found += [of.inner_size] * (before == device) + [kind.block.rows("ssm_in")] * (after == device)
+        return tuple(found)
+
+
+def compute(facts: ModelFacts, options: EngineOptions, places: Placement) -> tuple[tuple[int, ...], int]:
+    """Bytes on each GPU, and on the host."""
+    kinds, of = _kinds(facts), batch(facts, options)
+    devices = _Devices(facts, of, places, kinds, COPIES if _is_pipelined(options, places) else 1, {})
+    on_gpus = [devices.needed(device) for device in range(options.gpus)]
+    if on_gpus and options.op_offload:
+        on_gpus[0] = max(on_gpus[0], _borrowed(facts, of, places))
+    return tuple(on_gpus), devices.needed(HOST)
+
+
+def _is_pipelined(options: EngineOptions, places: Placement) -> bool:
+    """Whether the engine works on several batches at once: only with all layers on more than one GPU."""
+    whole = places.gpu_layers > len(places.layers)
+    return options.gpus > 1 and whole and options.split_mode == "layer" and options.kv_offload
+
+
+def _borrowed(facts: ModelFacts, of: Batch, places: Placement) -> int:
+    """Bytes on the first GPU for products with matrices of the host, which it works out for batches of prompts.
+
+    The matrix is brought there for the time of its product. No engine without GPUs shows it: not certified.
+    """
+    blocks = [block for block, place in zip(facts.weights.blocks, places.layers, strict=True) if place == HOST]
+    widest = max((max(block.rows("ffn_up"), block.rows("ffn_up_exps")) for block in blocks), default=0)
+    largest = max((block.largest for block in blocks), default=0)
+    return largest + of.floats(widest + (facts.embedding_length or 0)) if largest else 0
 
 
 def _kinds(facts: ModelFacts) -> list[Kind]:
@@ -66,10 +120,29 @@ def _kinds(facts: ModelFacts) -> list[Kind]:
     return answer
 
 
-def _distinct(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
-    """The kinds in the order in which they come, the widest of them when they are very many."""
-    found = list({id(kind): kind for kind in kinds}.values())
-    if len(found) > MOST_KINDS:
-        widest = sorted(found, key=lambda kind: kind.block.largest)[-MOST_KINDS:]
-        found = [kind for kind in found if kind in widest]
-    return tuple(found)
+def _walked(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    """The layers of a device that are walked through, in their order: some of each kind, and the last ones."""
+    seen: dict[int, int] = {}
+    answer = []
+    for index, kind in enumerate(kinds):
+        seen[id(kind)] = seen.get(id(kind), 0) + 1
+        known = len(seen) <= MOST_KINDS
+        if index >= len(kinds) - LAST or (known and seen[id(kind)] <= TIMES):
+            answer.append(kind)
+    return tuple(answer)
+
+
+def _asked(kinds: Sequence[Kind], of: Batch) -> Asked:
+    """What these layers ask for."""
+    attending = [kind for kind in kinds if kind.heads.count and not kind.recurs_only]
+    return Asked(
+        full=any(not kind.layer.slides for kind in attending),
+        sliding=any(kind.layer.slides for kind in attending),
+        value_width=max((kind.layer.value for kind in kinds), default=0),
+        rotations=max((_rotations(kind, of) for kind in attending), default=0),
+    )
+
+
+def _rotations(kind: Kind, of: Batch) -> int:
+    keys, values = rotation(kind.heads)
+    return 0 if kind.block.has("attn_kv_a_mqa") else keys * of.turns_keys + values * of.turns_values

@@ -1,6 +1,7 @@
 """What fits: the largest context and the most layers on GPUs, for so many free bytes. Pure.
 
-Both are found by bisection: more context and more layers on a device never take less of its memory.
+The context is found by bisection: more of it never takes less memory. Layers are tried from the most on, because one
+more of them can take less of a device: it moves others to the next, and only when all are there batches overlap.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def largest_context(facts: ModelFacts, options: EngineOptions, free: Sequence[in
     most = max((facts.context_length or step) // step, 1)
 
     def does(count: int) -> bool:
-        return fits(plan(facts, replace(options, context=count * step), free=free), free, host_free)
+        return _do_fit(facts, replace(options, context=count * step), free, host_free)
 
     found = _last(does, most)
     return found * step if found else None
@@ -41,12 +42,21 @@ def largest_context(facts: ModelFacts, options: EngineOptions, free: Sequence[in
 def most_layers(facts: ModelFacts, options: EngineOptions, free: Sequence[int], host_free: int) -> int:
     """How many layers, the output layer as one, fit on the GPUs with the rest on the host; 0 when none does."""
     total = (facts.block_count or 0) + 1 if options.gpus else 0
+    within = sum(free)
+    for count in range(total, 0, -1):
+        if _least(facts, count) <= within and _do_fit(facts, replace(options, gpu_layers=count), free, host_free):
+            return count
+    return 0
 
-    def does(count: int) -> bool:
-        planned = plan(facts, replace(options, gpu_layers=count), free=free)
-        return fits(replace(planned, host=type(planned.host)()), free, host_free)
 
-    return _last(does, total)
+def _least(facts: ModelFacts, count: int) -> int:
+    """Bytes of the weights of so many last layers: what no option makes smaller."""
+    blocks = facts.weights.blocks
+    return sum(block.size for block in blocks[len(blocks) + 1 - count :])
+
+
+def _do_fit(facts: ModelFacts, options: EngineOptions, free: Sequence[int], host_free: int) -> bool:
+    return fits(plan(facts, options, free=free), free, host_free)
 
 
 def _last(does: Callable[[int], bool], most: int) -> int:

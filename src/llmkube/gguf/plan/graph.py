@@ -45,6 +45,14 @@ class Graph:
         self.inputs.append(value)
         return value
 
+    def handed(self, size: int, copies: int) -> Value:
+        """Bytes that come from elsewhere; with more copies than one, all of them are there for ever."""
+        value = self.input(size)
+        if copies > 1:
+            self.keep(value)
+            self.keep(self.input(size * (copies - 1)))
+        return value
+
     def make(self, size: int, *sources: Value) -> Value:
         """Memory of its own for a result: a product, a copy, rows that are picked."""
         return self._step(Value(size), sources, in_place=False)

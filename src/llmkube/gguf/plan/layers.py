@@ -67,6 +67,8 @@ WITHOUT_CACHE = frozenset(
     {"bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2", "jina-bert-v3", "eurobert"}
     | {"gemma-embedding", "dream", "llada", "llada-moe", "rnd1", "clef", "wavtokenizer-dec"}
 )
+# Of those, what works out vectors only: no matrix of the vocabulary after the last layer.
+WITHOUT_OUTPUT = WITHOUT_CACHE - {"gemma-embedding", "dream", "llada", "llada-moe", "rnd1", "clef", "wavtokenizer-dec"}
 SHARED_FROM = {"gemma3n": 20}
 """The layer from which on an architecture uses the keys and values of earlier layers."""
 

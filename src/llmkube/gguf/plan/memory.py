@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.plan.buffers import Buffers, MemoryPlan
 from llmkube.gguf.plan.cache import F32, Kept, cells, kept
 from llmkube.gguf.plan.compute import compute
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT
 from llmkube.gguf.plan.options import EngineOptions, PlanError
 from llmkube.gguf.plan.placement import HOST, Placement, place
 
@@ -56,7 +57,9 @@ def _models(facts: ModelFacts, options: EngineOptions, places: Placement) -> dic
     found = facts.weights
     sizes = dict.fromkeys((HOST, *range(options.gpus)), 0)
     sizes[HOST] += found.inputs
-    sizes[places.output] += found.outputs + (found.tied if places.output != HOST else 0)
+    sizes[places.output] += found.outputs
+    if places.output != HOST and facts.architecture not in WITHOUT_OUTPUT:
+        sizes[places.output] += found.tied
     for block, device in zip(found.blocks, places.layers, strict=True):
         sizes[device] += block.size
     if options.split_mode in ("row", "tensor") and options.gpus:

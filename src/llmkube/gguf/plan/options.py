@@ -64,6 +64,7 @@ class EngineOptions:
     kv_unified: bool = False
     swa_full: bool = False
     kv_offload: bool = True
+    op_offload: bool = True
     embeddings: bool = False
     gpu_layers: int = -1
     gpus: int = 0

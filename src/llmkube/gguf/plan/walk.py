@@ -7,11 +7,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.gguf.plan.attention import WITHOUT_POSITIONS, Attending, Heads, attend, rotation
-from llmkube.gguf.plan.batch import I32, Batch, Given, given
+from llmkube.gguf.plan.attention import WITHOUT_POSITIONS, Attending, Heads, attend
+from llmkube.gguf.plan.batch import I32, Asked, Batch, Given, given
 from llmkube.gguf.plan.cache import F32
 from llmkube.gguf.plan.feed import Feeding, feed
-from llmkube.gguf.plan.layers import Layer, layers, state_parts, window
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, Layer, state_parts, window
 from llmkube.gguf.plan.recurrence import Recurring, recur
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.graph import Graph, Value
     from llmkube.gguf.weights import Block
 
-TIMES = 2
-"""How often a kind of layer is walked through: what the one before it left behind is in the way of the second."""
-# Logits of the chosen tokens are taken after the last layer, which works on all tokens.
-CUT_LATE = frozenset({"qwen3next", "qwen35", "qwen35moe"})
 MEAN = 1
 # A network that works on what its layer's attention answers scales that before or after.
 AFTER_NORMS = ("ffn_norm", "post_attention_norm", "attn_output_norm")
@@ -36,14 +32,29 @@ class Kind:
     layer: Layer
     heads: Heads
 
+    @property
+    def recurs_only(self) -> bool:
+        return bool(self.layer.state) and not self.layer.caches
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one device has of the graph: `begins` with tokens, `ends` with logits."""
+    """What one device has of the graph: its layers, and what it does before and after them.
+
+    `reads`: it looks up the tokens' rows. `mixes`: it has the first layer. `cuts`: it has the last one. `ends`: it has
+    the output. `asked` is what its layers ask for, on the host what those of all devices do. `copies`: of everything
+    that comes from another device, so that several batches can be under way. `strays`: widths of what a neighbour's
+    layer has worked out here.
+    """
 
     kinds: tuple[Kind, ...]
-    begins: bool
+    reads: bool
+    mixes: bool
+    cuts: bool
     ends: bool
+    asked: Asked
+    copies: int
+    strays: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -59,44 +70,46 @@ class Walk:
 
     def through(self) -> None:
         """Add all steps to the graph."""
-        kinds = self.part.kinds
-        if not (kinds or self.part.begins or self.part.ends):
+        part = self.part
+        if not (part.kinds or part.reads or part.ends):
             return
-        attending = [kind for kind in kinds if kind.heads.count and not _recurs_only(kind)]
-        asked = given(
-            self.graph,
-            self.batch,
-            full=any(not kind.layer.slides for kind in attending),
-            sliding=any(kind.layer.slides for kind in attending),
-            value_width=max((layer.value for layer in layers(self.facts)), default=0),
-            rotations=max((self._rotations(kind) for kind in attending), default=0),
-        )
+        asked = given(self.graph, self.batch, part.asked, part.copies)
+        strayed = [self._handed(self.batch.floats(width)) for width in part.strays]
         hidden = self._begun(asked)
-        late = self.facts.architecture in CUT_LATE
-        for index in range(len(kinds) * TIMES):
-            cut = self.part.ends and not late and index == len(kinds) * TIMES - 1
-            hidden = self._layer(asked, kinds[index // TIMES], hidden, cut=cut)
-        if self.part.ends:
-            self._ended(asked, hidden, late=late)
-
-    def _rotations(self, kind: Kind) -> int:
-        keys, values = rotation(kind.heads)
-        latent = kind.block.has("attn_kv_a_mqa")
-        return 0 if latent else keys * self.batch.turns_keys + values * self.batch.turns_values
+        for index, kind in enumerate(part.kinds):
+            hidden = self._layer(asked, kind, hidden, cut=part.cuts and index == len(part.kinds) - 1)
+        self.graph.use(*strayed, *(value for value in (asked.mask, asked.mask_swa) if value is not None and part.reads))
+        if part.ends:
+            self._ended(hidden)
 
     def _begun(self, asked: Given) -> Value:
         """Rows of the vocabulary by token. Embeddings from outside have room of their own, mixed ones for ever."""
-        graph, size = self.graph, self.batch.floats(self.width)
-        if not self.part.begins:
-            return graph.input(size)
-        tokens = graph.input(I32 * self.batch.tokens)
-        graph.keep(graph.input(size))
-        mixed, hidden = graph.input(size), graph.make(size, tokens)
-        rows = graph.make(size, tokens)
-        graph.view(graph.make(size, mixed), rows)
-        if "position_embd.weight" in self.facts.weights.names:
-            hidden = graph.update(graph.make(size, asked.positions), hidden)
+        part, graph, size = self.part, self.graph, self.batch.floats(self.width)
+        if not part.reads and not part.mixes:
+            return self._handed(size if part.kinds else F32 * self.width * self.batch.outputs)
+        tokens = self._handed(I32 * self.batch.tokens)
+        mixed = self._handed(size)
+        rows = [self._rows(size, source) for source in self._sources(tokens, asked)]
+        if part.reads:
+            graph.keep(self._handed(size))
+        if not part.mixes:
+            for value in (mixed, *rows):
+                graph.keep(value)
+            return rows[0]
+        graph.view(graph.make(size, mixed), rows[1])
+        hidden = graph.update(rows[2], rows[0]) if len(rows) > 2 else rows[0]
         return self._normal(hidden) if "token_embd_norm.bias" in self.facts.weights.names else hidden
+
+    def _sources(self, tokens: Value, asked: Given) -> list[Value]:
+        """By what rows are looked up: tokens, those of a batch that is mixed, and in some models positions."""
+        placed = "position_embd.weight" in self.facts.weights.names
+        return [tokens, tokens, *([asked.positions] if placed else [])]
+
+    def _rows(self, size: int, source: Value) -> Value:
+        return self.graph.make(size, source) if self.part.reads else self._handed(size)
+
+    def _handed(self, size: int) -> Value:
+        return self.graph.handed(size, self.part.copies)
 
     def _normal(self, value: Value) -> Value:
         """Scaled to one length. An RMS norm may overwrite what it scales, a layer norm never does."""
@@ -138,7 +151,7 @@ class Walk:
         if not kind.layer.state:
             return self._made(attend(self._attending(asked, kind), normal))
         of = Recurring(self.graph, self.batch, kind.block, self.facts.recurrence, state_parts(self.facts))
-        if _recurs_only(kind):
+        if kind.recurs_only:
             return recur(of, normal, self.width)
         weighed = attend(self._attending(asked, kind), normal)
         recurred = recur(of, self._normal(hidden), self.width)
@@ -162,12 +175,11 @@ class Walk:
     def _chosen(self, asked: Given, value: Value) -> Value:
         return self.graph.make(F32 * self.width * self.batch.outputs, value, asked.outputs)
 
-    def _ended(self, asked: Given, hidden: Value, *, late: bool) -> None:
-        """Logits, or of a model without them one vector for a sequence."""
-        if not self.batch.caches:
+    def _ended(self, hidden: Value) -> None:
+        """Logits, or of a model that embeds one vector for each sequence."""
+        hidden = self._normal(hidden) if self.facts.architecture not in WITHOUT_OUTPUT else hidden
+        if self.batch.embeds or not self.batch.caches:
             return self._pooled(hidden)
-        hidden = self._normal(hidden)
-        hidden = self._chosen(asked, hidden) if late else hidden
         self.graph.keep(self.graph.make(F32 * (self.facts.vocabulary_size or 0) * self.batch.outputs, hidden))
         return None
 
@@ -182,7 +194,3 @@ class Walk:
 
 def _feeds(block: Block) -> bool:
     return any(block.has(name) for name in ("ffn_up", "ffn_gate_inp", "ffn_up_exps"))
-
-
-def _recurs_only(kind: Kind) -> bool:
-    return bool(kind.layer.state) and not kind.layer.caches

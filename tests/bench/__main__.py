@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from tests.bench import convergence, events, store
+from tests.bench import convergence, events, planning, store
 from tests.bench.figures import Figure, table, write
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "store": lambda short: store.figures(2000 if short else 10_000),
     "events": lambda short: events.figures(100_000 if short else 1_000_000),
+    "planning": lambda short: planning.figures(20 if short else 200),
     "convergence": lambda short: convergence.figures(50 if short else 1000),
 }
 

@@ -39,7 +39,7 @@ def main(*, name: str, short: bool, file: Path | None, only: tuple[str, ...]) ->
         )
         asked = None if short else _peer(running)
         found = list(_rows(engine, devices, asked, only, short=short))
-    click.echo(comparing.table(found))
+    click.echo(f"{comparing.table(found)}\n\n{comparing.summary(found)}")
     if file:
         file.write_text(json.dumps({"engine": version(engine), "rows": comparing.as_json(found)}, indent=1) + "\n")
     wrong = [row for row in found if not row.is_allowed]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from tests.certify.cases import Case
 from tests.certify.engine import MIB, Loaded
@@ -13,6 +13,9 @@ from llmkube.gguf.plan.buffers import Buffers, MemoryPlan
 BUFFERS = ("model", "kv", "kv_swa", "recurrent", "compute", "output")
 # Of each buffer: bytes, and parts of what was logged. The larger of the two is allowed.
 ALLOWED: Mapping[str, tuple[float, float]] = dict.fromkeys(BUFFERS, (1 * MIB, 0.01)) | {"compute": (8 * MIB, 0.05)}
+
+EXACT = MIB // 50
+"""The log has hundredths of a MiB."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,32 @@ def table(found: Sequence[Row]) -> str:
     for model, buffer in dict.fromkeys((row.model, row.buffer) for row in found):
         mine = [row for row in found if (row.model, row.buffer) == (model, buffer)]
         lines.append(_line(model, buffer, mine))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return _columns(lines)
+
+
+def _columns(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
     )
+
+
+def summary(found: Sequence[Row]) -> str:
+    """One line for each kind of buffer: how many were compared, how many are exact, and how many of the peer's pass."""
+    head = ("BUFFER", "COMPARED", "WITHIN 0.02 MiB", "ALLOWED", "WORST MiB", "PEER ASKED", "ALLOWED", "WORST MiB")
+    lines = [head, *(_sums(name, [row for row in found if row.buffer == name]) for name in BUFFERS)]
+    return _columns(lines)
+
+
+def _sums(name: str, mine: Sequence[Row]) -> tuple[str, ...]:
+    errors = [abs(row.error) for row in mine]
+    peers = [replace(row, planned=row.peer) for row in mine if row.peer is not None]
+    counts = (len(mine), sum(error <= EXACT for error in errors), sum(row.is_allowed for row in mine))
+    worst = _mib(max(errors, default=0))
+    if not peers:
+        return name, *map(str, counts), worst, "", "", ""
+    allowed = sum(row.is_allowed for row in peers)
+    return name, *map(str, counts), worst, str(len(peers)), str(allowed), _mib(max(abs(row.error) for row in peers))
 
 
 def _line(model: str, buffer: str, mine: Sequence[Row]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, TokenType
+from gguf import GGML_QUANT_SIZES, GGUF_DEFAULT_ALIGNMENT, GGMLQuantizationType, GGUFWriter, TokenType
 
 from llmkube.gguf.facts import ModelFacts, facts
 from llmkube.gguf.reader import Header, TensorInfo
@@ -32,30 +32,33 @@ class Model:
 
 
 def write(model: Model, folder: Path) -> Path:
-    """Write the file, unless it is there."""
+    """Write the file. Its weights are a hole at its end, which reads as zeros and takes no room on disk."""
     path = folder / f"{model.name}.gguf"
-    if path.exists():
-        return path
-    partial = path.with_suffix(".partial")
-    writer = GGUFWriter(partial, model.architecture)
+    writer = GGUFWriter(path, model.architecture)
     for key, value in model.keys.items():
         _add(writer, key if key.startswith(GIVEN) else f"{model.architecture}.{key}", value)
     _vocabulary(writer, model.tokenizer)
-    for name, shape in model.tensors.items():
-        _tensor(writer, name, shape)
+    sizes = [_tensor(writer, name, shape) for name, shape in model.tensors.items()]
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
+    writer.write_ti_data_to_file()
     writer.close()
-    return partial.rename(path)
+    with path.open("r+b") as file:
+        file.truncate(_padded(path.stat().st_size) + sum(map(_padded, sizes)))
+    return path
 
 
-def _tensor(writer: GGUFWriter, name: str, shape: Shape) -> None:
-    if not _is_matrix(name, shape):
-        writer.add_tensor(name, np.zeros(shape[::-1], dtype=np.float32))
-        return
-    rows = (*shape[:0:-1], shape[0] // BLOCK * BLOCK_BYTES)
-    writer.add_tensor(name, np.zeros(rows, dtype=np.uint8), raw_dtype=GGMLQuantizationType.Q4_0)
+def _padded(size: int) -> int:
+    return -(-size // GGUF_DEFAULT_ALIGNMENT) * GGUF_DEFAULT_ALIGNMENT
+
+
+def _tensor(writer: GGUFWriter, name: str, shape: Shape) -> int:
+    """Tell of a tensor; its bytes."""
+    is_matrix, count = _is_matrix(name, shape), int(np.prod(shape))
+    size = count // BLOCK * BLOCK_BYTES if is_matrix else 4 * count
+    kind = GGMLQuantizationType.Q4_0 if is_matrix else GGMLQuantizationType.F32
+    writer.add_tensor_info(name, shape[::-1], np.dtype(np.float32), size, raw_dtype=kind)
+    return size
 
 
 def _is_matrix(name: str, shape: Shape) -> bool:

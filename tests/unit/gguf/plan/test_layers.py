@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.certify.architectures import HEAD, HEADS_KV, WIDTH, all_models
+from tests.certify.architectures import all_models
+from tests.certify.parts import HEAD, HEADS_KV, WIDTH
 from tests.certify.writing import facts_of
 
 from llmkube.gguf.facts import ModelFacts

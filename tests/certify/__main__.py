@@ -83,8 +83,8 @@ def _compared(engine: Engine, case: cases.Case, asked: Peer | None) -> list[comp
     except EngineError as error:
         click.echo(f"NOT LOADED: {case.name} {case.told}: {error}", err=True)
         return []
-    planned = plan(case.facts, case.options)
-    return comparing.rows(case, planned, loaded, asked.asks(case) if asked else None)
+    found = comparing.rows(case, plan(case.facts, case.options), loaded, asked.asks(case) if asked else None)
+    return [row for row in found if row.buffer not in engine.blurs]
 
 
 if __name__ == "__main__":

@@ -41,7 +41,26 @@ def dense() -> list[Model]:
             "phi3", 4, {**NORMS, **fused, **joined}, top={**TOP, **OUTPUT}, rope__scaling__original_context_length=4096
         ),
         plain("mistral3", 4, {**NORMS, **attention(), **DENSE}, top={**TOP, **OUTPUT}),
+        plain("gemma", 4, {**NORMS, **attention(), **DENSE}),
+        plain(
+            "granite", 4, {**NORMS, **attention(), **DENSE}, logit_scale=8.0, residual_scale=0.2, embedding_scale=12.0
+        ),
+        plain(
+            "command-r", 4, {"attn_norm.weight": (WIDTH,), **attention(), **DENSE}, attention__layer_norm_epsilon=1e-5
+        ),
+        starcoder2(),
     ]
+
+
+def starcoder2() -> Model:
+    """A layer norm, biases everywhere, and no gate."""
+    up: Shapes = {"ffn_up.weight": (WIDTH, 4096), "ffn_down.weight": (4096, WIDTH)}
+    scaled = {f"{name.removesuffix('.weight')}.bias": shape for name, shape in NORMS.items()}
+    names = ("attn_q", "attn_k", "attn_v", "attn_output")
+    layer = {**NORMS, **scaled, **attention(), **biases(*names, shapes=attention()), **up}
+    layer |= biases("ffn_up", "ffn_down", shapes=up)
+    top = {**TOP, "output_norm.bias": (WIDTH,)}
+    return plain("starcoder2", 4, layer, top=top, attention__layer_norm_epsilon=1e-5, feed_forward_length=4096)
 
 
 def sliding() -> list[Model]:
@@ -101,7 +120,47 @@ def sparse() -> list[Model]:
             expert_used_count=4,
             expert_feed_forward_length=768,
         ),
+        plain(
+            "qwen2moe",
+            3,
+            {**own, **experts(16, 384), **shared(768), "ffn_gate_inp_shexp.weight": (WIDTH,)},
+            top={**TOP, **OUTPUT},
+            expert_count=16,
+            expert_used_count=4,
+            expert_feed_forward_length=384,
+            expert_shared_feed_forward_length=768,
+        ),
+        plain(
+            "llama4",
+            4,
+            lambda index: {**own, **(DENSE if index % 2 == 0 else {**experts(8, 768), **shared(768)})},
+            expert_count=8,
+            expert_used_count=1,
+            expert_feed_forward_length=768,
+            interleave_moe_layer_step=2,
+        ),
+        glm4moe(),
     ]
+
+
+def glm4moe() -> Model:
+    """Its last layer only drafts further tokens: it is in the file, and not loaded."""
+    own: Shapes = {"attn_norm.weight": (WIDTH,), "post_attention_norm.weight": (WIDTH,), **attention()}
+    sparse = {**own, **experts(16, 384), **shared(384), "exp_probs_b.bias": (16,)}
+    drafts = {**sparse, "nextn.eh_proj.weight": (2 * WIDTH, WIDTH), "nextn.enorm.weight": (WIDTH,)}
+    drafts |= {"nextn.hnorm.weight": (WIDTH,)}
+    return plain(
+        "glm4moe",
+        4,
+        lambda index: ({**own, **DENSE}, sparse, sparse, drafts)[index],
+        top={**TOP, **OUTPUT},
+        expert_count=16,
+        expert_used_count=4,
+        expert_shared_count=1,
+        expert_feed_forward_length=384,
+        leading_dense_block_count=1,
+        nextn_predict_layers=1,
+    )
 
 
 def latent() -> list[Model]:
@@ -181,7 +240,48 @@ def recurrent() -> list[Model]:
         ),
         falcon_h1(),
         qwen3next(),
+        qwen35(),
+        nemotron_h(),
+        lfm2moe(short, wide, lfm_top),
     ]
+
+
+def lfm2moe(short: Shapes, wide: Shapes, top: Shapes) -> Model:
+    """Short convolutions and experts."""
+    network = {**experts(16, 384), "exp_probs_b.bias": (16,)}
+    dense = {**short, **NORMS, **DENSE}
+    sparse, full = {**short, **NORMS, **network}, {**attention(), **HEAD_NORMS, **NORMS, **network}
+    return plain(
+        "lfm2moe",
+        4,
+        lambda index: (dense, sparse, full, sparse)[index],
+        top=top,
+        shortconv__l_cache=3,
+        attention__head_count_kv=[0, 0, HEADS_KV, 0],
+        leading_dense_block_count=1,
+        expert_count=16,
+        expert_used_count=4,
+        expert_feed_forward_length=384,
+        expert_gating_func=2,
+    )
+
+
+def nemotron_h() -> Model:
+    """A layer is a state space, an attention or a network, and nothing else."""
+    norm: Shapes = {"attn_norm.weight": (WIDTH,)}
+    state, full = {**norm, **mamba2(2048, 128, 32, 1)}, {**norm, **attention()}
+    network: Shapes = {**norm, "ffn_up.weight": (WIDTH, FEED), "ffn_down.weight": (FEED, WIDTH)}
+    return plain(
+        "nemotron_h",
+        5,
+        lambda index: (state, network, full, network, state)[index],
+        top={**TOP, **OUTPUT},
+        attention__head_count_kv=[0, 0, HEADS_KV, 0, 0],
+        feed_forward_length=[0, FEED, 0, FEED, 0],
+        attention__layer_norm_epsilon=1e-5,
+        attention__layer_norm_rms_epsilon=1e-5,
+        **state_keys(2048, 128, 32, 1),
+    )
 
 
 def falcon_h1() -> Model:
@@ -211,6 +311,27 @@ def qwen3next() -> Model:
     return plain("qwen3next", 4, lambda index: {**top, **network, **(full if index == 3 else linear)}, **keys)
 
 
+def qwen35() -> Model:
+    """A gated delta net with a dense network."""
+    state, groups, rank = 128, 4, 8
+    inner, key = state * rank, state * groups
+    top: Shapes = {"attn_norm.weight": (WIDTH,), "post_attention_norm.weight": (WIDTH,)}
+    linear: Shapes = {
+        "attn_qkv.weight": (WIDTH, 2 * key + inner),
+        "attn_gate.weight": (WIDTH, inner),
+        "ssm_conv1d.weight": (4, 2 * key + inner),
+        "ssm_dt.bias": (rank,),
+        "ssm_a": (rank,),
+        "ssm_beta.weight": (WIDTH, rank),
+        "ssm_alpha.weight": (WIDTH, rank),
+        "ssm_norm.weight": (state,),
+        "ssm_out.weight": (inner, WIDTH),
+    }
+    full = {**attention(), "attn_q.weight": (WIDTH, 2 * HEADS * HEAD), **HEAD_NORMS}
+    keys = {"rope__dimension_sections": [11, 11, 10, 0], **state_keys(inner, state, rank, groups)}
+    return plain("qwen35", 4, lambda index: {**top, **DENSE, **(full if index == 3 else linear)}, **keys)
+
+
 def embedding() -> list[Model]:
     norms: Shapes = {
         "attn_output_norm.weight": (WIDTH,),
@@ -238,11 +359,16 @@ def embedding() -> list[Model]:
         "feed_forward_length": 4096,
         "context_length": 512,
     }
+    modern: Shapes = {"attn_qkv.weight": (WIDTH, 3 * WIDTH), "attn_output.weight": (WIDTH, WIDTH)}
+    modern |= {"ffn_up.weight": (WIDTH, 2 * FEED), "ffn_down.weight": (FEED, WIDTH), **NORMS}
+    modern_top: Shapes = {**TOP, "token_embd_norm.weight": (WIDTH,)}
+    modern_keys = {**keys, "feed_forward_length": FEED, "context_length": 8192, "attention__sliding_window": 128}
     positions: Shapes = {"position_embd.weight": (WIDTH, 512)}
     gemma = {**NORMS, **attention(), **POST_NORMS, **DENSE, **HEAD_NORMS}
     return [
         plain("bert", 3, {**whole, **own_biases, **norms, **up, **up_biases}, top={**top, **positions}, **keys),
         plain("nomic-bert", 3, {**fused, **norms, **up, "ffn_gate.weight": (WIDTH, 4096)}, top=top, **keys),
+        plain("modern-bert", 4, modern, top=modern_top, **modern_keys),
         plain("gemma-embedding", 7, gemma, attention__sliding_window=512, pooling_type=1),
         plain("qwen3 embedding", 3, {**NORMS, **attention(), **HEAD_NORMS, **DENSE}, pooling_type=3),
     ]

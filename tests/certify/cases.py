@@ -29,12 +29,19 @@ TOGETHER = (
     EngineOptions(context=9000, parallel=UNEVEN, ubatch=256),
 )
 DEVICES = 2
-# The workers that stand for GPUs do not take products with matrices of the host.
+# The workers that stand for GPUs do not take products with matrices of the host; and "auto" turns flash attention off
+# where a hybrid model is cut beside an attending layer.
 ON_DEVICES = (
-    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, tensor_split=(1.0, 1.0)),
-    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, tensor_split=(3.0, 1.0), parallel=4),
-    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, tensor_split=(1.0, 1.0), gpu_layers=3),
-    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, tensor_split=(1.0, 1.0), gpu_layers=0),
+    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(1.0, 1.0)),
+    EngineOptions(
+        context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(3.0, 1.0), parallel=4
+    ),
+    EngineOptions(
+        context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(1.0, 1.0), gpu_layers=3
+    ),
+    EngineOptions(
+        context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(1.0, 1.0), gpu_layers=0
+    ),
 )
 SHORT = (EngineOptions(context=8192), EngineOptions(context=2048, parallel=4, flash_attention="off", ubatch=128))
 

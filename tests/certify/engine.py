@@ -33,12 +33,16 @@ class EngineError(Exception):
 
 @dataclass(frozen=True)
 class Engine:
-    """`argv`: the words before the flags. `sees`: devices beside the CPU, by the engine's names, in its order."""
+    """`argv`: the words before the flags. `sees`: devices beside the CPU, by the engine's names, in its order.
+
+    `blurs`: buffers of which it logs more than the one that is planned.
+    """
 
     name: str
     argv: tuple[str, ...]
     extra: tuple[str, ...] = ()
     sees: tuple[str, ...] = ()
+    blurs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,12 +61,16 @@ def llama_server() -> Engine | None:
 
 
 def in_process() -> Engine | None:
-    """The package xllamacpp behind the launcher that local mode starts."""
+    """The package xllamacpp behind the launcher that local mode starts.
+
+    It has no flag to leave out the copies that it makes of some matrices for its CPU: they are in its log beside the
+    mapped file.
+    """
     try:
         import xllamacpp  # noqa: F401
     except ImportError:
         return None
-    return Engine("xllamacpp", (sys.executable, "-m", "llmkube.local.engine"))
+    return Engine("xllamacpp", (sys.executable, "-m", "llmkube.local.engine"), blurs=("model",))
 
 
 @contextmanager

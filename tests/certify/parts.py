@@ -68,7 +68,7 @@ def base(layers: int, **more: Any) -> dict[str, Any]:
         "attention.layer_norm_rms_epsilon": 1e-6,
     }
     given = {key.replace("__", "."): value for key, value in more.items()}
-    if "attention.layer_norm_epsilon" in given:
+    if "attention.layer_norm_epsilon" in given and "attention.layer_norm_rms_epsilon" not in given:
         del keys["attention.layer_norm_rms_epsilon"]
     return {**keys, **given}
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.plan.attention import Heads, rotation
 from llmkube.gguf.plan.batch import Asked, Batch, batch
 from llmkube.gguf.plan.graph import Graph, peak
-from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers, trunk
 from llmkube.gguf.plan.placement import HOST
 from llmkube.gguf.plan.walk import Kind, Part, Walk
 
@@ -45,10 +45,11 @@ class _Devices:
 
     def needed(self, device: int) -> int:
         """Bytes on one device."""
-        layers = self.places.layers
+        layers = self.places.layers[: len(self.kinds)]
         mine = [kind for kind, place in zip(self.kinds, layers, strict=True) if place == device]
         reads = device == HOST
-        output = layers[-1] if self.facts.architecture in WITHOUT_OUTPUT else self.places.output
+        ends = self.facts.architecture not in WITHOUT_OUTPUT or "output_norm.weight" in self.facts.weights.names
+        output = self.places.output if ends else layers[-1]
         part = Part(
             kinds=_walked(mine),
             reads=reads,
@@ -67,16 +68,20 @@ class _Devices:
         return self.done[key]
 
     def _strays(self, device: int) -> tuple[int, ...]:
-        """Widths of what crosses to the next device and back where one state-space layer follows another.
+        """Widths of what crosses to the next device, and back, where a recurrent layer follows.
 
-        The engine reads the next layer's state before it has ended a layer, and what comes then without a matrix of
-        its own, the copy of a gate, is worked out on the device of that state.
+        The engine reads that layer's state before it has ended the one before, and what comes then without a matrix of
+        its own is worked out on the device of the state: the copy of a gate, or the last sum after experts.
         """
         of, found = self.facts.recurrence, []
-        for index, (before, after) in enumerate(pairwise(self.places.layers)):
+        for index, (before, after) in enumerate(pairwise(self.places.layers[: len(self.kinds)])):
             kind = self.kinds[index]
-            if before != after and kind.recurs_only and kind.block.has("ssm_in") and self.kinds[index + 1].layer.state:
+            if before == after or not self.kinds[index + 1].layer.state:
+                continue
+            if kind.recurs_only and kind.block.has("ssm_in"):
                 found += [of.inner_size] * (before == device) + [kind.block.rows("ssm_in")] * (after == device)
+            elif kind.block.has("ffn_gate_inp"):
+                found += [self.facts.embedding_length or 0] * (after == device)
         return tuple(found)
 
 
@@ -112,7 +117,8 @@ def _kinds(facts: ModelFacts) -> list[Kind]:
     found: dict[tuple[object, ...], Kind] = {}
     attention = facts.attention
     answer = []
-    for index, (layer, block) in enumerate(zip(layers(facts), facts.weights.blocks, strict=True)):
+    kept = layers(facts)[: trunk(facts)]
+    for index, (layer, block) in enumerate(zip(kept, facts.weights.blocks, strict=False)):
         count = attention.heads[index] if index < len(attention.heads) else 0
         count_kv = attention.heads_kv[index] if index < len(attention.heads_kv) else 0
         heads = Heads(count, count_kv, *head_lengths(facts, slides=layer.slides))
@@ -134,7 +140,7 @@ def _walked(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
 
 def _asked(kinds: Sequence[Kind], of: Batch) -> Asked:
     """What these layers ask for."""
-    attending = [kind for kind in kinds if kind.heads.count and not kind.recurs_only]
+    attending = [kind for kind in kinds if kind.attends]
     return Asked(
         full=any(not kind.layer.slides for kind in attending),
         sliding=any(kind.layer.slides for kind in attending),

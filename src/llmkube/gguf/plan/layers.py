@@ -95,11 +95,16 @@ def layers(facts: ModelFacts) -> tuple[Layer, ...]:
     """One for each layer of the header; those that only draft further tokens keep nothing."""
     count = facts.block_count or 0
     slides, recurs = sliding(facts), recurrent(facts)
-    trunk = count - min(facts.nextn_layers, count) or count
     return tuple(
-        _layer(facts, index, slides=slides[index], recurs=recurs[index]) if index < trunk else Layer()
+        _layer(facts, index, slides=slides[index], recurs=recurs[index]) if index < trunk(facts) else Layer()
         for index in range(count)
     )
+
+
+def trunk(facts: ModelFacts) -> int:
+    """How many layers answer; those behind them draft further tokens, and are not loaded for anything else."""
+    count = facts.block_count or 0
+    return count - min(facts.nextn_layers, count) or count
 
 
 def _layer(facts: ModelFacts, index: int, *, slides: bool, recurs: bool) -> Layer:

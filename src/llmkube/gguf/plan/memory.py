@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.plan.buffers import Buffers, MemoryPlan
 from llmkube.gguf.plan.cache import F32, Kept, cells, kept
 from llmkube.gguf.plan.compute import compute
-from llmkube.gguf.plan.layers import WITHOUT_OUTPUT
+from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, trunk
 from llmkube.gguf.plan.options import EngineOptions, PlanError
 from llmkube.gguf.plan.placement import HOST, Placement, place
 
@@ -60,7 +60,7 @@ def _models(facts: ModelFacts, options: EngineOptions, places: Placement) -> dic
     sizes[places.output] += found.outputs
     if places.output != HOST and facts.architecture not in WITHOUT_OUTPUT:
         sizes[places.output] += found.tied
-    for block, device in zip(found.blocks, places.layers, strict=True):
+    for block, device in zip(found.blocks[: trunk(facts)], places.layers, strict=False):
         sizes[device] += block.size
     if options.split_mode in ("row", "tensor") and options.gpus:
         on_gpus = sum(size for device, size in sizes.items() if device != HOST)

@@ -11,7 +11,7 @@ from llmkube.gguf.plan.attention import WITHOUT_POSITIONS, Attending, Heads, att
 from llmkube.gguf.plan.batch import I32, Asked, Batch, Given, given
 from llmkube.gguf.plan.cache import F32
 from llmkube.gguf.plan.feed import Feeding, feed
-from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, Layer, state_parts, window
+from llmkube.gguf.plan.layers import Layer, state_parts, window
 from llmkube.gguf.plan.recurrence import Recurring, recur
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MEAN = 1
 # A network that works on what its layer's attention answers scales that before or after.
+QUERIES = ("attn_q", "attn_qkv", "attn_q_a")
 AFTER_NORMS = ("ffn_norm", "post_attention_norm", "attn_output_norm")
 
 
@@ -35,6 +36,10 @@ class Kind:
     @property
     def recurs_only(self) -> bool:
         return bool(self.layer.state) and not self.layer.caches
+
+    @property
+    def attends(self) -> bool:
+        return not self.recurs_only and any(self.block.has(name) for name in QUERIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,12 @@ class Walk:
     def width(self) -> int:
         return self.facts.embedding_length or 0
 
+    @property
+    def _norms(self) -> frozenset[str]:
+        """The norms before the first and after the last layer. LFM2's last one has the name of others' first one."""
+        names = self.facts.weights.names & {"token_embd_norm.weight", "output_norm.weight"}
+        return frozenset({"output_norm.weight"}) if self.facts.architecture.startswith("lfm2") else names
+
     def through(self) -> None:
         """Add all steps to the graph."""
         part = self.part
@@ -98,7 +109,7 @@ class Walk:
             return rows[0]
         graph.view(graph.make(size, mixed), rows[1])
         hidden = graph.update(rows[2], rows[0]) if len(rows) > 2 else rows[0]
-        return self._normal(hidden) if "token_embd_norm.bias" in self.facts.weights.names else hidden
+        return self._normal(hidden) if "token_embd_norm.weight" in self._norms else hidden
 
     def _sources(self, tokens: Value, asked: Given) -> list[Value]:
         """By what rows are looked up: tokens, those of a batch that is mixed, and in some models positions."""
@@ -119,6 +130,9 @@ class Walk:
 
     def _layer(self, asked: Given, kind: Kind, hidden: Value, *, cut: bool) -> Value:
         """`cut`: after its attention only the tokens that get logits are looked at."""
+        if not (kind.attends or kind.layer.state):
+            fed = self.graph.update(feed(self._network(kind, cut=False), self._normal(hidden)), hidden)
+            return self._chosen(asked, fed) if cut else fed
         if not any(kind.block.has(name) for name in AFTER_NORMS) and _feeds(kind.block):
             return self._side_by_side(asked, kind, hidden, cut=cut)
         before = not kind.block.has("attn_output_norm")
@@ -177,7 +191,7 @@ class Walk:
 
     def _ended(self, hidden: Value) -> None:
         """Logits, or of a model that embeds one vector for each sequence."""
-        hidden = self._normal(hidden) if self.facts.architecture not in WITHOUT_OUTPUT else hidden
+        hidden = self._normal(hidden) if "output_norm.weight" in self._norms else hidden
         if self.batch.embeds or not self.batch.caches:
             return self._pooled(hidden)
         self.graph.keep(self.graph.make(F32 * (self.facts.vocabulary_size or 0) * self.batch.outputs, hidden))

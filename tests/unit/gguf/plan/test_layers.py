@@ -109,6 +109,7 @@ def test_layers_that_only_draft_further_tokens_keep_nothing() -> None:
 
     assert layers(drafting)[3] == Layer()
     assert plan(drafting, EngineOptions(context=CELLS)).host.kv == 3 * ONE_LAYER
+    assert host("glm4moe").model == MODELS["glm4moe"].weights_bytes - MODELS["glm4moe"].weights.blocks[3].size
 
 
 def test_sparse_attention_keeps_a_second_smaller_key() -> None:

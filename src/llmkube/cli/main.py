@@ -17,6 +17,7 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "apply": Entry("llmkube.cli.apply:apply", "Apply YAML documents to the cluster."),
+    "cache": Entry("llmkube.cli.cache:cache", "Show and tidy caches of models."),
     "catalog": Entry("llmkube.cli.catalog.commands:catalog", "Choose and deploy a well-known model."),
     "chat": Entry("llmkube.cli.chat:chat", "Talk to an InferenceService, streaming."),
     "completion": Entry("llmkube.cli.completion:completion", "Print a shell completion script."),

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_READ_OF_A_PART = 64 * 1024
 """The parts of a split model after the first have no tokenizer."""
 PARTS_AT_ONCE = 8
+CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +136,43 @@ async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part
 
 
 async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytearray) -> Header:
-    """By a prefix that grows until it has all of it. Parsed in a thread: tokenizers are long."""
-    size = file.size
-    while True:
-        try:
-            return await asyncio.to_thread(parse, data)
-        except NeedMore as more:
-            wanted = next_read(source.text, more, found=len(data), size=size)
-        except GGUFError as error:
-            raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
-        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        size = size if read else len(data)
-        data += read
+    """By a prefix that grows until it has all of it."""
+    size, found = file.size, await _parsed(source, data)
+    while isinstance(found, NeedMore):
+        wanted = next_read(source.text, found, found=len(data), size=size)
+        if not file.ranges:
+            return await _streamed(remote, source, wanted)
+        came = await remote.append(source, data, wanted - len(data), etag=file.etag)
+        size = size if came else len(data)
+        found = await _parsed(source, data)
+    return found
+
+
+async def _streamed(remote: Remote, source: Source, wanted: int) -> Header:
+    """From a server without ranges, which would begin anew each time: one more answer, as far as the header goes."""
+    data = bytearray()
+    async with remote.body(source, 0) as body:
+        async for chunk in body.chunks(CHUNK):
+            data += chunk
+            if len(data) >= wanted:
+                found = await _parsed(source, data)
+                if isinstance(found, Header):
+                    return found
+                wanted = next_read(source.text, found, found=len(data), size=body.total)
+    found = await _parsed(source, data)
+    if isinstance(found, NeedMore):
+        raise truncated(source.text, found.at_least, len(data))
+    return found
+
+
+async def _parsed(source: Source, data: bytearray) -> Header | NeedMore:
+    """In a thread: tokenizers are long."""
+    try:
+        return await asyncio.to_thread(parse, data)
+    except NeedMore as more:
+        return more
+    except GGUFError as error:
+        raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
 
 
 def _complete(source: Source, part: _Part) -> _Part:

@@ -20,6 +20,8 @@ EMBEDDING = "token_embd.weight"
 OUTPUT = "output.weight"
 # Looked up by row on the host, never multiplied: llama.cpp keeps them there however many layers a GPU has.
 INPUTS = ("token_embd.", "position_embd.", "token_types.", "per_layer_token_embd.", "masked_embd_")
+# Made with the number of the first layer, and so where that is.
+FIRST = ("per_layer_model_proj.", "per_layer_proj_norm.", "token_embd_norm.")
 _LAYER = re.compile(r"blk\.([0-9]{1,4})\.(.{1,64})", re.DOTALL)
 
 
@@ -71,7 +73,9 @@ def weights(tensors: Iterable[TensorInfo], layers: int) -> Weights:
             shapes[index][found[2]] = tensor.shape
             continue
         names.add(tensor.name[:64])
-        if tensor.name.startswith(INPUTS):
+        if tensor.name.startswith(FIRST) and layers:
+            sizes[0] += tensor.size
+        elif tensor.name.startswith(INPUTS):
             inputs += tensor.size
             tied += tensor.size if tensor.name == EMBEDDING else 0
         else:

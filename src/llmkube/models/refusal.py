@@ -74,7 +74,7 @@ _REGISTRY = {
     "MANIFEST_UNKNOWN": ("NotFound", "check the tag or digest"),
     "NAME_UNKNOWN": ("NotFound", "check the repository"),
     "BLOB_UNKNOWN": ("NotFound", "the artifact is incomplete; push it again"),
-    "UNAUTHORIZED": ("Unauthorized", "give the registry's credentials in sourceSecretRef"),
+    "UNAUTHORIZED": ("Unauthorized", "give the registry's credentials in sourceSecretRef (or `docker login`)"),
     "DENIED": ("Forbidden", "check that the credentials may pull the repository"),
     "TOOMANYREQUESTS": ("TooManyRequests", "it is tried again later"),
 }

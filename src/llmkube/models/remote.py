@@ -1,4 +1,4 @@
-"""A file over HTTP, wherever it is kept: what it is (`probe`, `first`), and bytes of it (`read`, `body`, `span`).
+"""A file over HTTP: what it is (`probe`, `first`), and bytes of it (`read`, `append`, `body`, `span`).
 
 Where a redirect led (a CDN) is remembered for the next request, and forgotten when it is refused there.
 """
@@ -72,6 +72,8 @@ class Remote:
             if response.status == 416:
                 raise _empty(source)
             await check_status(source, response)
+            if response.status == 206:
+                answers.body(source, response, 0)
             file = _with_place(source, answers.remote_file(source, response, linked), place)
             place.landed = hops[-1] if len(hops) > 1 else ""
             if source.kind == "hf" and file.revision:
@@ -83,16 +85,25 @@ class Remote:
 
     async def read(self, source: Source, start: int, length: int, *, etag: str = "") -> bytearray:
         """At most `length` bytes from `start`, fewer at its end; SourceChanged when it is another file by now."""
+        found = bytearray()
+        await self._read(source, (start, length), etag, found)
+        return found
+
+    async def append(self, source: Source, data: bytearray, length: int, *, etag: str = "") -> int:
+        """Add at most `length` bytes that follow those in `data`, and say how many came. Else as `read`."""
+        start = len(data)
+        await self._read(source, (start, length), etag, data)
+        return len(data) - start
+
+    async def _read(self, source: Source, place: tuple[int, int], etag: str, into: bytearray) -> None:
+        start, length = place
         headers = {"Range": f"bytes={start}-{start + length - 1}", **answers.if_range(etag)}
         async with self._get(source, headers) as response:
             await check_status(source, response)
             _check_etag(source, response, etag)
             if response.status == 206:
                 answers.body(source, response, start)
-            skipped = 0 if response.status == 206 else start
-            found = await answers.at_most(response, skipped + length)
-            del found[:skipped]
-            return found
+            await answers.at_most(response, length, skip=0 if response.status == 206 else start, into=into)
 
     @contextlib.asynccontextmanager
     async def body(self, source: Source, start: int, *, etag: str = "") -> AsyncIterator[Body]:

@@ -37,6 +37,8 @@ class Host:
         if request.path not in self.files:
             raise web.HTTPNotFound
         data, part = self.files[request.path], request.http_range
+        if not data:
+            raise web.HTTPRequestRangeNotSatisfiable(headers={"Content-Range": "bytes */0"})
         body = data[part]
         place = f"bytes {part.start}-{part.start + len(body) - 1}/{len(data)}"
         return web.Response(body=body, status=206, headers={"Content-Range": place, "ETag": '"one"'})

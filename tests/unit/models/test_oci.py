@@ -89,6 +89,8 @@ def test_an_index_without_one_answer_is_told_with_its_platforms(platforms: tuple
         {"layers": None},
         {"layers": [7]},
         {"layers": [{"digest": "md5:1", "size": 1}]},
+        {"layers": [{"digest": "sha256:\x7f\u202e", "size": 1}]},
+        {"schemaVersion": "\x7f"},
         {"layers": [{"digest": DIGESTS[0], "size": -1}]},
         {"layers": [{"digest": DIGESTS[0], "size": True}]},
         {"layers": [{"digest": DIGESTS[0] + "/../x", "size": 1}]},
@@ -99,6 +101,7 @@ def test_a_manifest_that_is_none_is_refused(manifest: dict[str, Any]) -> None:
     with pytest.raises(SourceError) as caught:
         layer_of(SOURCE, manifest)
     assert caught.value.reason == "InvalidManifest"
+    assert caught.value.message.isprintable()
 
 
 VALUES = st.recursive(

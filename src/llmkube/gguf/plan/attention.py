@@ -34,6 +34,7 @@ class Attending:
     """A layer that attends, in a batch. `rotates`: whether positions turn its queries and keys.
 
     `keys_first`: whether keys are worked out before values, as beside a cache with a window, or without a cache.
+    `shares`: whether an earlier layer's keys and values are used.
     """
 
     graph: Graph
@@ -44,6 +45,7 @@ class Attending:
     slides: bool
     rotates: bool
     keys_first: bool
+    shares: bool = False
 
     @property
     def mask(self) -> Value:
@@ -95,7 +97,7 @@ def attend(at: Attending, hidden: Value) -> Value:
 def rotation(heads: Heads) -> tuple[int, int]:
     """How many values the matrices have that turn keys, and values; 0 where they are not turned."""
     side = TURNED
-    while heads.key % (2 * side) == 0:
+    while heads.key and heads.key % (2 * side) == 0:  # a header may say that keys have no values
         side *= 2
     return side**2 * (heads.key % TURNED == 0), TURNED**2 * (heads.value % TURNED == 0)
 
@@ -111,8 +113,11 @@ def _projected(at: Attending, hidden: Value) -> tuple[Value, Value | None, Value
     wide = graph.make(floats(max(queries, at.block.rows("attn_q"))), hidden)
     gate = graph.view(wide) if at.block.rows("attn_q") >= 2 * queries else None
     query = _placed(at, graph.view(wide), queries)
-    if not at.block.has("attn_k"):
+    if at.shares or not at.block.has("attn_k"):
         return query, None, None, gate
+    if at.block.has("inp_gate"):  # Gemma 3n and 4 scale values too
+        key, value = (graph.view(graph.make(floats(width), hidden)) for width in (keys, values))
+        return query, _placed(at, key, keys, "attn_k_norm"), graph.make(floats(values), value), gate
     if at.keys_first:
         key = _placed(at, graph.view(graph.make(floats(keys), hidden)), keys, "attn_k_norm")
         return query, key, graph.view(graph.make(floats(values), hidden)), gate

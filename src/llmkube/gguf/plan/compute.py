@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmkube.gguf.facts import ModelFacts
+    from llmkube.gguf.plan.cache import Kept
     from llmkube.gguf.plan.options import EngineOptions
     from llmkube.gguf.plan.placement import Placement
 
@@ -40,6 +41,8 @@ class _Devices:
     batch: Batch
     places: Placement
     kinds: list[Kind]
+    caches: Sequence[Kept]
+    shared: list[tuple[int, list[int]]]
     copies: int
     done: dict[tuple[object, ...], int]
 
@@ -58,9 +61,18 @@ class _Devices:
             ends=output == device,
             asked=_asked(self.kinds if reads else mine, self.batch),
             copies=self.copies,
-            strays=self._strays(device),
+            strays=(*self._strays(device), *self._borrowed_caches(device)),
+            layers=len(mine),
         )
-        key = (tuple(id(kind) for kind in part.kinds), part.reads, part.mixes, part.cuts, part.ends, part.strays)
+        key = (
+            tuple(id(kind) for kind in part.kinds),
+            part.reads,
+            part.mixes,
+            part.cuts,
+            part.ends,
+            part.strays,
+            part.layers,
+        )
         if key not in self.done:
             graph = Graph()
             Walk(graph, self.facts, self.batch, part).through()
@@ -68,7 +80,7 @@ class _Devices:
         return self.done[key]
 
     def _strays(self, device: int) -> tuple[int, ...]:
-        """Widths of what crosses to the next device, and back, where a recurrent layer follows.
+        """Bytes of what crosses to the next device, and back, where a recurrent layer follows.
 
         The engine reads that layer's state before it has ended the one before, and what comes then without a matrix of
         its own is worked out on the device of the state: the copy of a gate, or the last sum after experts.
@@ -82,13 +94,24 @@ class _Devices:
                 found += [of.inner_size] * (before == device) + [kind.block.rows("ssm_in")] * (after == device)
             elif kind.block.has("ffn_gate_inp"):
                 found += [self.facts.embedding_length or 0] * (after == device)
+        return tuple(map(self.batch.floats, found))
+
+    def _borrowed_caches(self, device: int) -> tuple[int, ...]:
+        """Bytes of caches that layers here use and that are on another device: they are brought over whole."""
+        layers, found = self.places.layers, []
+        for owner, sharing in self.shared:
+            if device != layers[owner] and any(layers[index] == device for index in sharing):
+                found.append(self.caches[owner].kv + self.caches[owner].kv_swa)
         return tuple(found)
 
 
-def compute(facts: ModelFacts, options: EngineOptions, places: Placement) -> tuple[tuple[int, ...], int]:
+def compute(
+    facts: ModelFacts, options: EngineOptions, places: Placement, caches: Sequence[Kept]
+) -> tuple[tuple[int, ...], int]:
     """Bytes on each GPU, and on the host."""
     kinds, of = _kinds(facts), batch(facts, options)
-    devices = _Devices(facts, of, places, kinds, COPIES if _is_pipelined(options, places) else 1, {})
+    shared = _shared(kinds) if of.caches else []
+    devices = _Devices(facts, of, places, kinds, caches, shared, COPIES if _is_pipelined(options, places) else 1, {})
     on_gpus = [devices.needed(device) for device in range(options.gpus)]
     if on_gpus and options.op_offload:
         on_gpus[0] = max(on_gpus[0], _borrowed(facts, of, places))
@@ -123,6 +146,18 @@ def _kinds(facts: ModelFacts) -> list[Kind]:
         count_kv = attention.heads_kv[index] if index < len(attention.heads_kv) else 0
         heads = Heads(count, count_kv, *head_lengths(facts, slides=layer.slides))
         answer.append(found.setdefault((id(block.shapes), layer, heads), Kind(block, layer, heads)))
+    return answer
+
+
+def _shared(kinds: Sequence[Kind]) -> list[tuple[int, list[int]]]:
+    """Layers whose caches others use, and which: the last one of the full and of the sliding ones."""
+    answer = []
+    sharing = {id(kind): kind.shares for kind in {id(kind): kind for kind in kinds}.values()}
+    for slides in (True, False) if any(sharing.values()) else ():
+        alike = [(index, kind) for index, kind in enumerate(kinds) if kind.layer.slides == slides]
+        owners = [index for index, kind in alike if kind.layer.caches]
+        if owners:
+            answer.append((owners[-1], [index for index, kind in alike if sharing[id(kind)]]))
     return answer
 
 

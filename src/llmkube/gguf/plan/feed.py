@@ -46,7 +46,7 @@ def _dense(at: Feeding, hidden: Value, suffix: str) -> Value:
         active = graph.make(at.floats(inner), gate, graph.make(at.floats(inner), hidden))
     else:
         up = graph.make(at.floats(inner), hidden)
-        narrow = at.block.shapes.get(f"ffn_down{suffix}.weight", (inner,))[0]
+        narrow = (at.block.shapes.get(f"ffn_down{suffix}.weight") or (inner,))[0]
         active = graph.update(up) if narrow >= inner else graph.make(at.floats(narrow), up)
     return graph.make(at.floats(at.width), active)
 

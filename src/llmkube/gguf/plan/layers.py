@@ -110,7 +110,7 @@ def trunk(facts: ModelFacts) -> int:
 def _layer(facts: ModelFacts, index: int, *, slides: bool, recurs: bool) -> Layer:
     state = sum(state_parts(facts)) if recurs else 0
     if (recurs and facts.architecture != "falcon-h1") or not _caches(facts, index):
-        return Layer(state=state)
+        return Layer(state=state, slides=slides and not recurs)
     width = head_lengths(facts, slides=slides)
     heads = facts.attention.heads_kv[index]
     indexer = facts.attention.indexer_key_length if facts.architecture in INDEXED else 0

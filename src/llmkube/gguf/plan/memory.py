@@ -32,7 +32,7 @@ def plan(facts: ModelFacts, options: EngineOptions, *, free: Sequence[int] = ())
     places = place(options, layers, free)
     caches = kept(facts, options)
     models = _models(facts, options, places)
-    working, host_working = compute(facts, options, places)
+    working, host_working = compute(facts, options, places, caches)
     devices = [
         Buffers(models[device], *_caches(caches, options, places, device), working[device])
         for device in range(options.gpus)

@@ -104,6 +104,21 @@ def test_layers_that_share_an_earlier_ones_keys_keep_none() -> None:
     assert [layer.caches for layer in layers(varied("llama", shared_kv_layers=2))] == [True, True, False, False]
 
 
+def test_gemma_4_has_shorter_heads_in_its_windows_and_last_layers_without_a_cache() -> None:
+    kept, found = layers(MODELS["gemma4"]), host("gemma4")
+
+    assert [layer.slides for layer in kept] == [True, False] * 3
+    assert [layer.key for layer in kept] == [HEADS_KV * 64, HEADS_KV * HEAD] * 2 + [0, 0]
+    assert (found.kv, found.kv_swa) == (2 * ONE_LAYER, 2 * (ONE_LAYER // 2) * 1024 // CELLS)
+
+
+def test_gemma_3n_keeps_twenty_layers_of_which_each_fifth_is_full() -> None:
+    one_head, found = 2 * HEAD * F16 * CELLS, host("gemma3n")
+
+    assert [index for index, layer in enumerate(layers(MODELS["gemma3n"])) if layer.caches] == list(range(20))
+    assert (found.kv, found.kv_swa) == (4 * one_head, 16 * one_head * 1024 // CELLS)
+
+
 def test_layers_that_only_draft_further_tokens_keep_nothing() -> None:
     drafting = replace(MODELS["llama"], nextn_layers=1)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.certify.architectures import all_models
 from tests.certify.writing import facts_of
@@ -54,6 +56,30 @@ def test_the_vocabulary_is_never_on_a_gpu_but_as_the_output() -> None:
     tied, own = (plan(MODELS[name], EngineOptions(context=CONTEXT, gpus=1)).host.model for name in ("qwen3", "llama"))
 
     assert tied == own == MODELS["llama"].weights.inputs
+
+
+@pytest.mark.parametrize("name", ["gemma3n", "gemma4"])
+def test_a_vocabulary_for_each_layer_stays_on_the_host_and_what_projects_it_is_where_the_first_layer_is(
+    name: str,
+) -> None:
+    facts = MODELS[name]
+    whole, all_but_one = (
+        plan(facts, EngineOptions(context=CONTEXT, gpus=1, gpu_layers=layers)).host.model
+        for layers in (-1, facts.block_count or 0)
+    )
+
+    assert whole == facts.weights.inputs > facts.weights.tied
+    assert all_but_one - whole == facts.weights.blocks[0].size > facts.weights.blocks[2].size
+
+
+def test_a_cache_that_a_layer_of_another_gpu_uses_is_brought_over_to_it() -> None:
+    shares = MODELS["gemma4"]
+    owns = replace(shares, attention=replace(shares.attention, shared_kv_layers=0))
+    options = EngineOptions(context=65536, gpus=2, gpu_layers=6, tensor_split=(4, 2))
+    borrows, has = (plan(facts, options).devices[1] for facts in (shares, owns))
+
+    assert borrows.kv == 0
+    assert borrows.compute == pytest.approx(has.compute + has.kv, abs=2 << 20)
 
 
 def test_the_cache_is_beside_its_layer_or_all_on_the_host() -> None:

@@ -56,7 +56,6 @@ _S3 = {
     "ExpiredToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "InvalidToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "RequestTimeTooSkewed": ("ClockSkew", "set the clock of this machine"),
-    "SlowDown": ("TooManyRequests", "it is tried again later"),
 }
 _WRONG_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _HUB = {
@@ -111,9 +110,9 @@ def _told(source: Source, status: int, code: str) -> tuple[str, str]:
     if status >= 500 or status in BUSY:
         return "ServerError", "it is tried again"
     own = {"s3": _S3, "hf": _HUB, "oci": _REGISTRY}.get(source.kind, {})
-    if source.kind == "s3" and code.split(" ", maxsplit=1)[0] in _WRONG_REGION | {""} and status in {301, 307, 400}:
-        region = code.partition(" ")[2]
-        return "WrongRegion", f"set AWS_REGION to {region}" if region else "set AWS_REGION to the bucket's region"
+    word, _, region = code.partition(" ")
+    if source.kind == "s3" and (word in _WRONG_REGION or status in {301, 307}):
+        return "WrongRegion", f"set AWS_REGION to {region or 'the region of the bucket'}"
     reason, advice = own.get(code, ("", ""))
     usual = (_HUB_ADVICE if source.kind == "hf" else {}).get(status) or ADVICE.get(status, "check the address")
     return reason or REASONS.get(status, "UnexpectedStatus"), advice or usual

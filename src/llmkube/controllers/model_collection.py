@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource, Job
     from llmkube.runtime.clock import Clock
 
-SOON = 0.5
-"""Seconds until a Job whose outcome is told is taken away."""
+SOON = 2.0
+"""Seconds until the next step, once a status says what the last one came to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class ModelCollection:
         if not unused or sight.target is None or not isinstance(sight.fetch, Done) or sight.verdict or not sight.spec:
             await self.stop(model)
             return sight
+        if sight.previous.sha256 != sight.fetch.sha256:
+            return replace(sight, retry_in=SOON)  # nobody has been told yet that there is something newer to serve
         keep = kept_digests(sight.fetch, [each for each in kept if each not in unused])
         name = collect_job_name(model.metadata.name, sight.target, keep=keep)
         job = await self.stop(model, keep=name)

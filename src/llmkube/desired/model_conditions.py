@@ -28,12 +28,14 @@ if TYPE_CHECKING:
 class Stand:
     """Where a model stands: the stage that it is at, what troubles it there, and when that is tried again.
 
-    `unwanted` holds it before the fetch, without any trouble; `kept` says that bytes of before are still there.
+    `remark` is wrong too, and stops nothing. `unwanted` holds it before the fetch, without any trouble; `kept` says
+    that bytes of before are still there.
     """
 
     phase: ModelPhase
     at: Literal["spec", "source", "policy", "cache", "pods"]
     trouble: Trouble | None = None
+    remark: Trouble | None = None
     known: Known | None = None
     done: Done | None = None
     job: str = ""
@@ -102,6 +104,6 @@ def _progressing(stand: Stand) -> Finding:
 
 
 def _degraded(stand: Stand) -> Finding:
-    if stand.trouble:
-        return Finding(DEGRADED, "True", stand.trouble.reason, stand.trouble.message)
+    if wrong := stand.trouble or stand.remark:
+        return Finding(DEGRADED, "True", wrong.reason, wrong.message)
     return Finding(DEGRADED, "False", "AsExpected", "Nothing is wrong")

@@ -130,7 +130,8 @@ def _resolved(sight: Sight, spec: ModelSpec, known: Known) -> Stand:
             trouble = Trouble(reason, message)
             return Stand("Failed", at="cache", known=known, job=job, trouble=trouble, again=sight.again)
         case Fetching():
-            return Stand(_phase(fetch), at="cache", known=known, job=job, trouble=fetch.trouble or sight.remark)
+            phase, held_up = _phase(fetch), fetch.trouble
+            return Stand(phase, at="cache", known=known, job=job, trouble=held_up, remark=sight.remark)
     return Stand("Downloading", at="cache", known=known, job=job)
 
 
@@ -140,11 +141,11 @@ def _done(sight: Sight, spec: ModelSpec, known: Known, done: Done) -> Stand:
         return Stand("Failed", at="policy", known=known, trouble=refused)
     told = sight.remark or remark(spec, known)
     if spec.cache.mode == "Ephemeral":
-        return Stand("Ready", at="pods", known=known, done=done, trouble=told)
+        return Stand("Ready", at="pods", known=known, done=done, remark=told)
     if spec.sha256 not in {None, done.sha256}:
         differs = f"spec.sha256: expected {spec.sha256}, found {done.sha256}; correct spec.sha256 or spec.source"
         return Stand("Failed", at="cache", known=known, trouble=Trouble("DigestMismatch", differs))
-    return Stand("Ready", at="cache", known=known, done=done, job=sight.job_name, trouble=told)
+    return Stand("Ready", at="cache", known=known, done=done, job=sight.job_name, remark=told)
 
 
 def _phase(fetch: Fetching) -> ModelPhase:

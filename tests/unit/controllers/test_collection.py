@@ -65,7 +65,8 @@ def entry(sha256: str, claim: str = "tiny-cache", **fields: Any) -> Retained:
 def sight(*kept: Retained, **fields: Any) -> Sight:
     spec = ModelSpec(source="https://h/tiny.gguf")
     given = {"fetch": DONE, "claim": "tiny-cache", "target": TARGET, **fields}
-    return Sight(1, spec, ModelStatus(retained=kept), **given)
+    told = given.pop("told", NEW)
+    return Sight(1, spec, ModelStatus(retained=kept, sha256=told), **given)
 
 
 async def collect(known: Caches, applier: Applier, seen: Sight) -> Sight:
@@ -124,6 +125,13 @@ async def test_others_are_no_users(known: Caches, applier: Applier, other: Any) 
     assert len(applier.applied) == 1
 
 
+async def test_nothing_is_collected_before_the_status_says_what_is_served_instead(
+    known: Caches, applier: Applier
+) -> None:
+    seen = await collect(known, applier, sight(entry(OLD), told=None))
+    assert (applier.applied, seen.retry_in, seen.gone) == ([], 2.0, frozenset())
+
+
 @pytest.mark.parametrize("fields", [{"fetch": None}, {"target": None, "claim": None}], ids=["not verified", "no claim"])
 async def test_nothing_is_collected_while_nothing_else_is_verified(
     known: Caches, applier: Applier, fields: dict[str, Any]
@@ -156,7 +164,7 @@ async def test_a_collection_that_is_done_is_told_and_its_job_goes_afterwards(kno
     await collect(known, applier, sight(entry(OLD)))
     known.jobs.store.apply(ended(applier, "Complete"))
     seen = await collect(known, applier, sight(entry(OLD)))
-    assert (seen.gone, applier.deleted, seen.retry_in) == (frozenset({Place("tiny-cache", OLD)}), [], 0.5)
+    assert (seen.gone, applier.deleted, seen.retry_in) == (frozenset({Place("tiny-cache", OLD)}), [], 2.0)
     await collect(known, applier, sight())
     assert applier.deleted == [applier.applied[0]["metadata"]["name"]]
 

@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +22,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmkube.models.fetch import Fetched, FetchRequest, Progress
+    from llmkube.models.progress import Progress
+    from llmkube.models.request import Fetched, FetchRequest
 
 RETRYABLE, PERMANENT = 75, 65
 RESULT_LIMIT = 4096
@@ -41,6 +42,22 @@ def _digest(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
+def _digests(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not re.fullmatch(r"[a-f0-9]{12}([a-f0-9]{52})?", value):
+            raise click.BadParameter(f"expected 12 (or all 64) lower-case hex digits, found {value!r}")
+    return values
+
+
+PROGRESS = click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "bar", "none"]),
+    default="auto",
+    show_default=True,
+    help="auto: a bar on a terminal, JSON lines elsewhere.",
+)
+
+
 @click.command()
 @click.argument("source")
 @click.option("--cache", type=click.Path(path_type=Path), required=True, help="Directory of the cache.")
@@ -49,16 +66,19 @@ def _digest(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--sha256", default="", callback=_digest, help="Digest that is expected; other bytes are never kept.")
 @click.option("--size", type=click.IntRange(min=0), help="Size in bytes that was seen before, for progress.")
 @click.option("--etag", default="", help="Entity tag that was seen before; a changed file is fetched as it is now.")
+@click.option("--facts", is_flag=True, help="Read the header of what was fetched; refuse what is no GGUF model.")
 @click.option("--result", type=click.Path(path_type=Path), help="File for the last event (the termination message).")
 @click.option("--allow", multiple=True, metavar="HOST|CIDR", help="Address besides public ones; may be repeated.")
 @click.option("--allow-root", multiple=True, type=click.Path(path_type=Path), help="Directory for file:// sources.")
+@click.option("--collect", is_flag=True, help="Afterwards, remove the Model's older files that nothing else refers to.")
 @click.option(
-    "--progress",
-    type=click.Choice(["auto", "json", "bar", "none"]),
-    default="auto",
-    show_default=True,
-    help="auto: a bar on a terminal, JSON lines elsewhere.",
+    "--keep",
+    multiple=True,
+    callback=_digests,
+    metavar="DIGEST12",
+    help="--collect, but not the files of this digest (12 digits, as in their path); may be repeated.",
 )
+@PROGRESS
 def fetch(**options: Any) -> None:
     """Fetch SOURCE into a cache directory, verified and resumable.
 
@@ -68,11 +88,11 @@ def fetch(**options: Any) -> None:
     HF_TOKEN; AWS_ACCESS_KEY_ID and the like; what `docker login` wrote.
     More certificates: LLMKUBE_CA_BUNDLE. Mirror of Hugging Face: HF_ENDPOINT.
     """
-    teller = _teller(options["progress"])
-    outcome = asyncio.run(_run(_request(options), teller))
+    shown = teller(options["progress"])
+    outcome = asyncio.run(run(_request(options), shown, facts=options["facts"]))
     if options["result"]:
         _keep(options["result"], outcome.event)
-    teller.end(outcome.event)
+    shown.end(outcome.event)
     sys.exit(outcome.code)
 
 
@@ -83,10 +103,11 @@ class Outcome:
 
 
 def _request(options: dict[str, Any]) -> FetchRequest:
+    from llmkube.gguf.arrived import complete
     from llmkube.models.credentials import Credentials
-    from llmkube.models.fetch import FetchRequest
     from llmkube.models.policy import SourcePolicy
     from llmkube.models.registry_login import with_docker_config
+    from llmkube.models.request import FetchRequest
     from llmkube.models.session import CA_BUNDLE
     from llmkube.models.source import HUGGING_FACE
 
@@ -102,18 +123,32 @@ def _request(options: dict[str, Any]) -> FetchRequest:
         credentials=Credentials.of(with_docker_config(os.environ)),
         hugging_face=os.environ.get("HF_ENDPOINT") or HUGGING_FACE,
         ca_bundle=Path(bundle) if bundle else None,
+        keep=options["keep"] if options["keep"] or options["collect"] else None,
+        accept=complete(options["source"]),
     )
 
 
-async def _run(request: FetchRequest, teller: Teller) -> Outcome:
+def request_of(source: str, cache: Path, pin: str, sha256: str) -> FetchRequest:
+    """Return the request that a person makes: with their own rights, any address and any file that they can read."""
+    from llmkube.cli.resolving import EVERYWHERE
+
+    options = {"source": source, "cache": cache, "namespace": "", "name": pin, "sha256": sha256, "size": None}
+    request = _request({**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False})
+    return replace(request, pinned=True)
+
+
+async def run(request: FetchRequest, shown: Teller, *, facts: bool = False) -> Outcome:
     """What the fetch came to; SIGTERM and SIGINT keep what can be resumed."""
+    from llmkube.cli.fetch_facts import facts_of
     from llmkube.models.errors import SourceError
     from llmkube.models.fetch import fetch as fetch_model
 
-    task = asyncio.ensure_future(fetch_model(request, teller.progress))
+    task = asyncio.ensure_future(fetch_model(request, shown.progress))
     with _cancelled_by_signals(task):
         try:
-            return Outcome(_done(await task), 0)
+            found = await task
+            read = facts and await facts_of(request.source, request.cache / found.path, request.cache)
+            return Outcome(_done(found) | (read or {}), 0)
         except SourceError as error:
             return Outcome(_error(error.reason, error.message, retryable=error.retryable), _code(error.retryable))
         except asyncio.CancelledError:
@@ -145,6 +180,7 @@ def _done(found: Fetched) -> dict[str, Any]:
         "path": found.path,
         "etag": found.etag,
         "files": found.files,
+        "removedBytes": found.removed,
     }
 
 
@@ -165,7 +201,8 @@ class Teller(Protocol):
     def end(self, event: dict[str, Any]) -> None: ...
 
 
-def _teller(mode: str) -> Teller:
+def teller(mode: str) -> Teller:
+    """Return how the fetch tells of itself."""
     from llmkube.cli import fetch_output
 
     if mode == "none":

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from llmkube.models.fetch import Progress
+    from llmkube.models.progress import Progress
 
 LINE_SECONDS = 1.0
 
@@ -32,8 +32,19 @@ class JsonLines:
         if self._clock() - self._told < LINE_SECONDS:
             return
         self._told = self._clock()
-        event = {"event": "progress", "bytes": now.bytes, "total": now.total, "percent": percent(now)}
-        self._tell({**event, "bytesPerSecond": int(now.rate)})
+        self._tell(
+            {
+                "event": "progress",
+                "bytes": now.bytes,
+                "total": now.total,
+                "percent": percent(now),
+                "bytesPerSecond": int(now.rate),
+                "etaSeconds": None if now.eta is None else int(now.eta),
+                "file": now.file,
+                "files": now.files,
+                "waiting": now.waiting,
+            }
+        )
 
     def end(self, event: dict[str, Any]) -> None:
         self._tell(event)
@@ -73,7 +84,8 @@ class Bar:
         self._bars.start()
 
     def progress(self, now: Progress) -> None:
-        said = "waiting for another fetch" if now.waiting else "fetching"
+        which = f" file {now.file} of {now.files}" if now.files > 1 else ""
+        said = "waiting for another fetch" if now.waiting else f"fetching{which}"
         self._bars.update(self._task, completed=now.bytes, total=now.total, description=said)
 
     def end(self, event: dict[str, Any]) -> None:

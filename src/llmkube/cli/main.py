@@ -17,12 +17,15 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "apply": Entry("llmkube.cli.apply:apply", "Apply YAML documents to the cluster."),
+    "cache": Entry("llmkube.cli.cache:cache", "Show and tidy caches of models."),
+    "catalog": Entry("llmkube.cli.catalog.commands:catalog", "Choose and deploy a well-known model."),
     "chat": Entry("llmkube.cli.chat:chat", "Talk to an InferenceService, streaming."),
     "completion": Entry("llmkube.cli.completion:completion", "Print a shell completion script."),
     "crds": Entry("llmkube.cli.crds:crds", "Print the CustomResourceDefinitions."),
     "delete": Entry("llmkube.cli.delete:delete", "Delete services and their models."),
     "deploy": Entry("llmkube.cli.deploy:deploy", "Make a Model and an InferenceService in one line."),
     "fetch": Entry("llmkube.cli.fetch:fetch", "Fetch and verify a model into a cache directory (used by Jobs)."),
+    "fit": Entry("llmkube.cli.fit.command:fit", "Say whether a model fits on GPUs, without downloading it."),
     "inspect": Entry("llmkube.cli.inspect:inspect", "Show a GGUF's facts without downloading it."),
     "list": Entry("llmkube.cli.list:list_", "List models and services."),
     "local": Entry("llmkube.cli.local:local", "Run everything on this machine, without Kubernetes."),

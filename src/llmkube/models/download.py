@@ -1,158 +1,166 @@
-"""One file into the cache: asked for, resumed, tried again while it moves, verified, and only then given its name."""
+"""One file into the cache: asked for, resumed, verified, and only then given its name."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.models.cache import Blob, Cache, key_of, storage_error
+from llmkube.models.cache import Blob, Cache, draft_of, key_of
 from llmkube.models.errors import SourceError
-from llmkube.models.partial import Partial
+from llmkube.models.layout import storage_error
+from llmkube.models.locks import attempt
+from llmkube.models.partial import Identity, Partial, leave_nothing, note_of
+from llmkube.models.retry import retried
+from llmkube.models.transfer import Origin, Transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from pathlib import Path
+    from collections.abc import Callable
 
+    from llmkube.models.cache import Holds
     from llmkube.models.remote import Remote, RemoteFile
+    from llmkube.models.slots import Slots
     from llmkube.models.source import Source
 
-Moved = Callable[[int, int | None], None]
-"""Told how many bytes of the file are here, and of how many (None: unknown)."""
-
-CHUNK = 1024 * 1024
-MOST_TRIES = 6
-FIRST_DELAY, LONGEST_DELAY = 1.0, 30.0
+WRONG = frozenset({"NotGGUF", "SizeMismatch", "Truncated"})
 
 
 @dataclass(frozen=True)
 class Download:
-    """One file of a model, over HTTP. `expected` is its sha256 when somebody knows it."""
+    """One file of a model, over HTTP. `expected` is its sha256 when somebody knows it; `moved` is told of its bytes."""
 
     remote: Remote
     cache: Cache
     source: Source
     file: RemoteFile
     expected: str
-    moved: Moved
+    slots: Slots
+    moved: Callable[[int], None]
 
     @property
     def key(self) -> str:
-        return key_of(self.source.text, self.expected or self.file.sha256, self.file.etag, self.file.size)
+        """The name of the partial file: the same for all sources of a digest."""
+        return key_of(self.expected or self._known_key, self.file.size)
+
+    @property
+    def _known_key(self) -> str:
+        return key_of(self.source.text, self.file.etag, self.file.size)
 
     @property
     def _is_resumable(self) -> bool:
         """Without a digest or an entity tag nobody can say that the rest belongs to what is here."""
         return bool(self.expected or self.file.etag)
 
-    async def run(self) -> Blob:
-        """The verified blob. SourceError; what can be resumed is kept, what is wrong is not."""
-        partial = await asyncio.to_thread(self._open)
-        try:
-            await self._fill(partial)
-        except (asyncio.CancelledError, SourceError) as error:
-            is_wrong = isinstance(error, SourceError) and error.reason in {"NotGGUF", "SizeMismatch"}
-            await asyncio.shield(asyncio.to_thread(partial.discard if is_wrong else partial.close))
-            raise
-        return await asyncio.to_thread(verified, self.cache, partial, self.expected, self.source.text)
+    async def there(self) -> Blob | None:
+        """The blob, when the bytes are in the cache already."""
+        if self.expected:
+            return await asyncio.to_thread(self.cache.find, self.expected, self.file.size)
+        if self.file.etag:
+            return await asyncio.to_thread(self.cache.known, self._known_key, self.file.size)
+        return None
 
-    def _open(self) -> Partial:
+    async def run(self, holds: Holds) -> Blob:
+        """The verified blob, held. SourceError; what can be resumed is kept, what is wrong is not."""
+        while True:
+            partial = await asyncio.to_thread(self._opened)
+            was_resumed = partial.resumed > 0
+            digest = await self._filled(partial)
+            if not self.expected or digest == self.expected:
+                return await self._committed(partial, digest, holds)
+            await asyncio.to_thread(partial.discard)
+            if not was_resumed:
+                message = f"{self.source.text}: expected sha256 {self.expected}, found {digest}"
+                raise SourceError("DigestMismatch", f"{message}; correct spec.sha256 or the source")
+            # what an earlier run left may be what was wrong: once more, all of it
+
+    async def forget(self) -> None:
+        """Remove what has arrived: the source has another file by now."""
+        async with self.cache.lock(self.key, lambda: None):
+            await asyncio.to_thread(lambda: self._partial().discard())
+
+    def _partial(self) -> Partial:
+        own = Identity(
+            source=self.source.text,
+            filename=self.source.filename,
+            size=self.file.size,
+            etag=self.file.etag,
+            by_digest=bool(self.expected),
+        )
+        return Partial(self.cache.layout.partial(self.key), own)
+
+    def _opened(self) -> Partial:
         try:
-            partial = Partial(self.cache.partial(self.key), source=self.source.text)
-            if self._is_resumable:
-                partial.resume()
-            else:
-                partial.restart()
+            partial = self._partial()
+            try:
+                partial.resume() if self._is_resumable else partial.restart()
+                self.cache.check_space(max((self.file.size or 0) - partial.allocated, 0))
+                partial.reserve()
+            except BaseException:
+                partial.close()
+                raise
         except OSError as error:
             raise storage_error(self.cache.root, error) from None
-        try:
-            self.cache.check_space(max((self.file.size or 0) - partial.length, 0))
-        except SourceError:
-            partial.close()
-            raise
         return partial
 
-    async def _fill(self, partial: Partial) -> None:
-        await retried(lambda: self._receive(partial), lambda: partial.length)
-        total = self.file.size
-        if total is not None and partial.length != total:
-            message = f"{self.source.text}: expected {total} bytes, found {partial.length}"
-            raise SourceError("SizeMismatch", message)
-
-    async def _receive(self, partial: Partial) -> None:
-        if self.file.size is not None and partial.length == self.file.size:
-            return
-        async with self.remote.body(self.source, partial.length, etag=self.file.etag) as body:
-            if body.etag != self.file.etag:
-                await asyncio.to_thread(partial.restart)
-                message = f"{self.source.text}: expected entity tag {self.file.etag}, found {body.etag or 'none'}"
-                raise SourceError("SourceChanged", f"{message}: the file changed; it is fetched anew")
-            if body.start != partial.length:
-                await asyncio.to_thread(partial.restart)
-            async for chunk in body.chunks(CHUNK):
-                await asyncio.to_thread(self._write, partial, chunk)
-                self.moved(partial.length, self.file.size)
-
-    def _write(self, partial: Partial, chunk: bytes) -> None:
-        if self.file.size is not None and partial.length + len(chunk) > self.file.size:
-            message = f"{self.source.text}: expected {self.file.size} bytes, found more"
-            raise SourceError("SizeMismatch", message)
+    async def _filled(self, partial: Partial) -> str:
+        """The digest of the complete bytes."""
         try:
-            partial.write(chunk)
+            return await (self._transferred(partial) if self._is_resumable else self._anew(partial))
+        except (asyncio.CancelledError, SourceError) as error:
+            is_wrong = isinstance(error, SourceError) and error.reason in WRONG
+            await asyncio.shield(asyncio.to_thread(self._ended, partial, is_wrong=is_wrong))
+            raise
+
+    async def _transferred(self, partial: Partial) -> str:
+        origin = Origin(self.remote, self.source, self.file, self._is_resumable)
+        digest = await Transfer(origin, partial, self.slots, root=self.cache.root, moved=self.moved).run()
+        if not partial.written.length:
+            raise SourceError("Truncated", f"{self.source.text}: expected a GGUF file, found an empty file")
+        return digest
+
+    async def _anew(self, partial: Partial) -> str:
+        """From the beginning at each try: nothing tells whether two answers are of the same file."""
+        found = ""
+
+        async def attempt() -> None:
+            nonlocal found
+            await asyncio.to_thread(partial.restart)
+            found = await self._transferred(partial)
+
+        await retried(attempt, lambda: 0)
+        return found
+
+    def _ended(self, partial: Partial, *, is_wrong: bool) -> None:
+        try:
+            partial.discard() if is_wrong else partial.close()
         except OSError as error:
             raise storage_error(self.cache.root, error) from None
 
+    async def _committed(self, partial: Partial, digest: str, holds: Holds) -> Blob:
+        await holds.add(digest)
+        key = self._known_key if self.file.etag else ""
+        return await asyncio.to_thread(commit, self.cache, partial, digest, key)
 
-def verified(cache: Cache, partial: Partial, expected: str, source: str) -> Blob:
-    """Complete bytes become a blob when their digest is the expected one; else they go."""
-    digest = partial.digest
-    if expected and digest != expected:
-        partial.discard()
-        message = f"{source}: expected sha256 {expected}, found {digest}; correct spec.sha256 or the source"
-        raise SourceError("DigestMismatch", message)
+
+def tidied(cache: Cache, blob: Blob, *keys: str) -> Blob:
+    """The blob, and nothing left of what led to it: a kill may have come between its name and the end of its note."""
+    for key in (key_of(blob.sha256, blob.size), *keys):
+        place = cache.layout.partial(key)
+        if any(each.exists() for each in (place, note_of(place), draft_of(note_of(place)))):
+            with attempt(cache.layout.lock(key)) as is_free:
+                if is_free:
+                    leave_nothing(place)
+    return blob
+
+
+def commit(cache: Cache, partial: Partial, digest: str, known_key: str = "") -> Blob:
+    """Give complete bytes their name. Whatever a kill leaves undone here, the next run does without fetching again."""
     try:
+        partial.sync()
+        if known_key:
+            cache.remember(known_key, digest)
+        blob = cache.commit(partial.path, digest)
         partial.finish()
-        return cache.commit(partial.path, digest)
     except OSError as error:
         raise storage_error(cache.root, error) from None
-
-
-async def retried(attempt: Callable[[], Awaitable[None]], progress: Callable[[], int]) -> None:
-    """Tries again after retryable errors, with growing pauses; gives up after MOST_TRIES without a byte of progress."""
-    tries, before = 0, progress()
-    while True:
-        try:
-            return await attempt()
-        except SourceError as error:
-            tries = tries + 1 if progress() <= before else 1
-            before = progress()
-            if not error.retryable or error.reason in {"NoSpace", "SourceChanged"} or tries >= MOST_TRIES:
-                raise
-        await asyncio.sleep(min(FIRST_DELAY * 2 ** (tries - 1), LONGEST_DELAY))
-
-
-def copied(cache: Cache, path: Path, *, expected: str, source: str, moved: Moved) -> Blob:
-    """A local file into the cache, with the same checks. Blocking."""
-    try:
-        size = path.stat().st_size
-        cache.check_space(size)
-        partial = Partial(cache.partial(key_of(path, size)), source=source)
-        partial.restart()
-        _copy(path, partial, lambda: moved(partial.length, size))
-    except FileNotFoundError:
-        raise SourceError("NotFound", f"{source}: expected a file, found nothing at {path}") from None
-    except OSError as error:
-        raise storage_error(cache.root, error) from None
-    return verified(cache, partial, expected, source)
-
-
-def _copy(path: Path, partial: Partial, moved: Callable[[], None]) -> None:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                partial.write(chunk)
-                moved()
-    except SourceError:
-        partial.discard()
-        raise
+    return blob

@@ -11,10 +11,16 @@ RETRYABLE = frozenset({"HostUnreachable", "ServerError", "TooManyRequests", "NoS
 
 
 class SourceError(Exception):
-    """`reason` is one CamelCase word for programs; `message` one line: object, expected, found, what to do."""
+    """`reason` is one CamelCase word for programs; `message` one line: object, expected, found, what to do.
 
-    def __init__(self, reason: str, message: str, *, retryable: bool | None = None) -> None:
+    `retry_after`: seconds that the server asks to wait, where it does.
+    """
+
+    def __init__(
+        self, reason: str, message: str, *, retryable: bool | None = None, retry_after: float | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.retry_after = retry_after
         self.retryable = reason in RETRYABLE if retryable is None else retryable

@@ -3,140 +3,189 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmkube.models.cache import Blob, Cache, key_of, model_digest, storage_error
-from llmkube.models.credentials import Credentials
-from llmkube.models.download import Download, copied, retried
+from llmkube.models.cache import Blob, Cache, Holds, key_of
+from llmkube.models.copy import copied
+from llmkube.models.download import Download, tidied
 from llmkube.models.errors import SourceError
-from llmkube.models.policy import SourcePolicy
+from llmkube.models.naming import Verified, named
+from llmkube.models.progress import Meter
 from llmkube.models.remote import Remote, RemoteFile
+from llmkube.models.request import Fetched, FetchRequest, Wanted
+from llmkube.models.retry import retried
 from llmkube.models.session import open_session
-from llmkube.models.source import HUGGING_FACE, parse
+from llmkube.models.slots import Slots
+from llmkube.models.source import parse
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from llmkube.models.progress import Report
     from llmkube.models.source import Source
 
 CHANGES_FOLLOWED = 3
-RATE_SECONDS = 5.0
+PARTS_AT_ONCE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Bytes here, bytes in all (None: the source does not say), and the rate of the last seconds in bytes/s."""
+@dataclass(frozen=True)
+class _Part:
+    """One file: its number among all, and its digest when the request names it."""
 
-    bytes: int
-    total: int | None
-    rate: float
-    waiting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FetchRequest:
-    """`sha256` is the model's digest when the spec names one; `size` in bytes of all parts when it is known."""
-
-    source: str
-    cache: Path
-    namespace: str
-    name: str
-    sha256: str = ""
-    size: int | None = None
-    policy: SourcePolicy = field(default_factory=SourcePolicy)
-    credentials: Credentials = field(default_factory=Credentials)
-    hugging_face: str = HUGGING_FACE
-    ca_bundle: Path | None = None
+    number: int
+    source: Source
+    expected: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """`path` is relative to the cache's root: the model's first file."""
-
-    sha256: str
-    bytes: int
-    path: str
-    etag: str
-    files: int
-
-
-Report = Callable[[Progress], None]
-
-
-class _Meter:
-    """Progress over all parts, and how fast it goes."""
-
-    def __init__(self, total: int | None, report: Report) -> None:
-        self._total, self._report = total, report
-        self._done = self._current = 0
-        self._marks: list[tuple[float, int]] = []
-
-    def moved(self, length: int, size: int | None) -> None:
-        if self._total is None and self._done == 0:
-            self._total = size
-        self._current = length
-        self._tell(waiting=False)
-
-    def part_done(self, size: int) -> None:
-        self._done, self._current = self._done + size, 0
-        self._tell(waiting=False)
-
-    def waiting(self) -> None:
-        self._tell(waiting=True)
-
-    def _tell(self, *, waiting: bool) -> None:
-        now, count = time.monotonic(), self._done + self._current
-        self._marks = [*[(at, seen) for at, seen in self._marks if now - at < RATE_SECONDS][-200:], (now, count)]
-        (since, first), elapsed = self._marks[0], now - self._marks[0][0]
-        rate = (count - first) / elapsed if elapsed > 0 and since < now else 0.0
-        self._report(Progress(count, self._total, max(rate, 0.0), waiting))
+@dataclass(frozen=True)
+class _Got:
+    blob: Blob
+    etag: str = ""
 
 
 async def fetch(request: FetchRequest, report: Report) -> Fetched:
     """The model's verified files in the cache. SourceError; safe to run again, and at once, any number of times."""
-    source = parse(request.source)
-    parts = source.parts()
+    wanted = [Wanted(request.source, request.sha256), *request.beside]
+    groups = _groups(wanted)
     cache = Cache(request.cache)
     await asyncio.to_thread(cache.prepare)
-    meter = _Meter(request.size, report)
-    if len(parts) == 1 and request.sha256 and (blob := cache.find(request.sha256)):
-        meter.part_done(blob.size)
-        return await asyncio.to_thread(_finished, request, cache, parts, [blob], "")
-    return await _fetched(request, cache, parts, meter)
+    meter = Meter(sum(map(len, groups)), report)
+    if request.size is not None and len(groups) == len(groups[0]) == 1:
+        meter.size(0, request.size)
+    with cache.hold() as holds:
+        async with _connected(request, groups) as remote:
+            got = await _Fetch(request, cache, holds, meter, remote).all([part for group in groups for part in group])
+        return await named(request, cache, _grouped(wanted, groups, got), meter.waiting)
 
 
-async def _fetched(request: FetchRequest, cache: Cache, parts: tuple[Source, ...], meter: _Meter) -> Fetched:
-    expected = request.sha256 if len(parts) == 1 else ""
-    blobs: list[Blob] = []
-    etag = ""
-    if parts[0].is_remote:
-        async with open_session(request.policy, ca_bundle=request.ca_bundle) as session:
-            remote = Remote(session, request.policy, request.credentials, request.hugging_face)
-            for part in parts:
-                blob, etag = await _remote_part(remote, cache, part, expected, meter)
-                blobs.append(blob)
-                meter.part_done(blob.size)
-    else:
-        for part in parts:
-            blobs.append(await _local_part(request, cache, part, expected, meter))
-            meter.part_done(blobs[-1].size)
-    return await asyncio.to_thread(_finished, request, cache, parts, blobs, etag)
+def _groups(wanted: list[Wanted]) -> list[list[_Part]]:
+    """The parts of each source, numbered through. A split model's digest is that of its parts together."""
+    groups: list[list[_Part]] = []
+    names: set[str] = set()
+    for each in wanted:
+        sources = parse(each.source).parts()
+        number = sum(map(len, groups))
+        expected = each.sha256 if len(sources) == 1 else ""
+        groups.append([_Part(number + at, source, expected) for at, source in enumerate(sources)])
+        if twice := names & {source.filename for source in sources}:
+            message = f"source {each.source}: expected a file name of its own, found {min(twice)} twice"
+            raise SourceError("InvalidSource", f"{message}; rename one of the files")
+        names |= {source.filename for source in sources}
+    return groups
 
 
-async def _remote_part(remote: Remote, cache: Cache, part: Source, expected: str, meter: _Meter) -> tuple[Blob, str]:
-    """One part; the source may change under way a few times, then it is an error."""
-    for left in reversed(range(CHANGES_FOLLOWED)):
-        file = await _probed(remote, part)
+@contextlib.asynccontextmanager
+async def _connected(request: FetchRequest, groups: list[list[_Part]]) -> AsyncIterator[Remote | None]:
+    if not any(part.source.is_remote for group in groups for part in group):
+        yield None
+        return
+    async with open_session(request.policy, ca_bundle=request.ca_bundle) as session:
+        yield Remote(session, request.policy, request.credentials, request.hugging_face)
+
+
+def _grouped(wanted: list[Wanted], groups: list[list[_Part]], got: list[_Got]) -> list[Verified]:
+    return [
+        Verified(each, {part.source.filename: got[part.number].blob for part in group}, got[group[-1].number].etag)
+        for each, group in zip(wanted, groups, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """One fetch of several files, which share the connections."""
+
+    request: FetchRequest
+    cache: Cache
+    holds: Holds
+    meter: Meter
+    remote: Remote | None
+
+    async def all(self, parts: list[_Part]) -> list[_Got]:
+        """Each part's blob. The first error ends all; what has arrived of the others is kept."""
+        turns, slots = asyncio.Semaphore(PARTS_AT_ONCE), Slots()
         try:
-            return await _one_part(
-                Download(remote, cache, part, file, expected or file.sha256, meter.moved), meter
-            ), file.etag
-        except SourceError as error:
-            if error.reason != "SourceChanged" or not left:
-                raise
-    raise AssertionError
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._in_turn(turns, part, slots)) for part in parts]
+        except* SourceError as errors:
+            raise _first(errors) from None
+        return [task.result() for task in tasks]
+
+    async def _in_turn(self, turns: asyncio.Semaphore, part: _Part, slots: Slots) -> _Got:
+        async with turns:
+            got = await self._there(part) or await self._brought(part, slots)
+            self.meter.done(part.number, got.blob.size)
+            return got
+
+    async def _there(self, part: _Part) -> _Got | None:
+        if not part.expected:
+            return None
+        await self.holds.add(part.expected)
+        blob = await asyncio.to_thread(self.cache.find, part.expected)
+        return _Got(await asyncio.to_thread(tidied, self.cache, blob)) if blob is not None else None
+
+    async def _brought(self, part: _Part, slots: Slots) -> _Got:
+        if self.remote is None or not part.source.is_remote:
+            return _Got(await self._copied(part))
+        before: Download | None = None
+        for left in reversed(range(CHANGES_FOLLOWED)):
+            download = self._download(self.remote, part, await _probed(self.remote, part.source), slots)
+            if before is not None and download.file.etag not in {"", before.file.etag}:
+                await before.forget()
+            try:
+                return _Got(await self._downloaded(download), download.file.etag)
+            except SourceError as error:
+                if error.reason != "SourceChanged" or not left:
+                    raise
+            before = download
+        raise AssertionError
+
+    def _download(self, remote: Remote, part: _Part, file: RemoteFile, slots: Slots) -> Download:
+        self.meter.size(part.number, file.size)
+        if part.expected and file.sha256 and part.expected != file.sha256:
+            message = (
+                f"{part.source.text}: expected sha256 {part.expected}, found {file.sha256} by what the source says"
+            )
+            raise SourceError("DigestMismatch", f"{message}; correct spec.sha256 or the source")
+        return Download(
+            remote=remote,
+            cache=self.cache,
+            source=part.source,
+            file=file,
+            expected=part.expected or file.sha256,
+            moved=lambda length: self.meter.moved(part.number, length),
+            slots=slots,
+        )
+
+    async def _downloaded(self, download: Download) -> Blob:
+        async with self.cache.lock(download.key, self.meter.waiting):
+            there = await download.there()
+            if there is not None:
+                await self.holds.add(there.sha256)
+                there = await download.there()  # it may have gone before it was held
+            blob = there or await download.run(self.holds)
+        return await asyncio.to_thread(tidied, self.cache, blob, download.key)
+
+    async def _copied(self, part: _Part) -> Blob:
+        source = part.source
+        if source.kind != "file":
+            message = f"source {source.text}: expected http, https, hf or file here, found {source.kind}"
+            raise SourceError("UnsupportedSource", message)
+        path = self.request.policy.check_file(Path(source.path))
+        if path.is_file():
+            self.meter.size(part.number, path.stat().st_size)
+        async with self.cache.lock(key_of(path), self.meter.waiting):
+            return await copied(
+                self.cache,
+                path,
+                key_of(path),
+                source=source.text,
+                expected=part.expected,
+                holds=self.holds,
+                moved=lambda length: self.meter.moved(part.number, length),
+            )
 
 
 async def _probed(remote: Remote, part: Source) -> RemoteFile:
@@ -149,36 +198,6 @@ async def _probed(remote: Remote, part: Source) -> RemoteFile:
     return found[0]
 
 
-async def _one_part(download: Download, meter: _Meter) -> Blob:
-    cache, file = download.cache, download.file
-    key = key_of(download.source.text, file.etag, file.size)
-    async with cache.lock(download.key, meter.waiting):
-        there = cache.find(download.expected) if download.expected else cache.known(key) if file.etag else None
-        if there is not None:
-            return there
-        blob = await download.run()
-        if file.etag:
-            await asyncio.to_thread(cache.remember, key, blob.sha256)
-        return blob
-
-
-async def _local_part(request: FetchRequest, cache: Cache, part: Source, expected: str, meter: _Meter) -> Blob:
-    if part.kind != "file":
-        message = f"source {part.text}: expected http, https, hf or file here, found {part.kind}"
-        raise SourceError("UnsupportedSource", message)
-    path = request.policy.check_file(Path(part.path))
-    async with cache.lock(key_of(path), meter.waiting):
-        return await asyncio.to_thread(copied, cache, path, expected=expected, source=part.text, moved=meter.moved)
-
-
-def _finished(request: FetchRequest, cache: Cache, parts: tuple[Source, ...], blobs: list[Blob], etag: str) -> Fetched:
-    digest = model_digest([blob.sha256 for blob in blobs])
-    if request.sha256 and digest != request.sha256:
-        message = f"{request.source}: expected sha256 {request.sha256} (of its parts' digests), found {digest}"
-        raise SourceError("DigestMismatch", f"{message}; correct spec.sha256 or the source")
-    files = {part.filename: blob for part, blob in zip(parts, blobs, strict=True)}
-    try:
-        path = cache.link(request.namespace, request.name, digest, files)
-    except OSError as error:
-        raise storage_error(request.cache, error) from None
-    return Fetched(digest, sum(blob.size for blob in blobs), path, etag, len(blobs))
+def _first(errors: BaseExceptionGroup[SourceError]) -> SourceError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

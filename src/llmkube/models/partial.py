@@ -1,23 +1,31 @@
-"""Bytes of a file under way: appended, hashed as they are written, and picked up again after a kill.
+"""Bytes of a file under way: written where they belong, in any order, and picked up again after a kill.
 
-What is on disk for certain is noted beside the file; after a crash of the machine only that much is believed.
-Plain blocking calls: the download makes them in a thread.
+Which of them are on disk for certain is noted beside the file (`<key>.json`), after they were synced. A later run
+believes the note alone, and only of the very file that it was written of. No byte is ever written twice: what was
+hashed is what is there. Plain blocking calls, from any thread.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import errno
+import json
 import os
-from typing import TYPE_CHECKING, BinaryIO
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from llmkube.models.allocation import allocate
+from llmkube.models.cache import draft_of, write_atomically
 from llmkube.models.errors import SourceError
+from llmkube.models.extents import Extents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MAGIC = b"GGUF"
-CHECKPOINT = 32 * 1024 * 1024
-BLOCK = 4 * 1024 * 1024
 LOOKS = (
     (b"<!doctype html", "an HTML page"),
     (b"<html", "an HTML page"),
@@ -25,89 +33,178 @@ LOOKS = (
     (b"version https://git-lfs", "a Git LFS pointer"),
     (b"{", "a JSON document"),
     (b"\x89hdf", "an HDF5 file"),
+    (b"\x1f\x8b", "gzip-compressed bytes"),
     (b"pk\x03\x04", "a zip archive (a PyTorch checkpoint?)"),
 )
 
 
-class Partial:
-    """`length` bytes are written; `digest` is of exactly those."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose bytes they are: a note of another size, or of another entity tag where that decides, is of another file."""
 
-    def __init__(self, path: Path, *, source: str) -> None:
+    source: str
+    filename: str
+    size: int | None = None
+    etag: str = ""
+    by_digest: bool = False
+
+    def fits(self, note: dict[str, Any]) -> bool:
+        return note.get("size") == self.size and (self.by_digest or note.get("etag") == self.etag)
+
+
+class Partial:
+    """`written` are the bytes that are in the file, `noted` those that a later run will find."""
+
+    def __init__(self, path: Path, identity: Identity) -> None:
         self.path = path
-        self.length = 0
-        self._source = source
-        self._note = path.with_name(f"{path.name}.synced")
-        self._synced = 0
-        self._sha256 = hashlib.sha256()
-        self._file: BinaryIO = path.open("r+b" if path.exists() else "w+b")
+        self.identity = identity
+        self.written = self.noted = Extents()
+        self.resumed = 0
+        self._note = note_of(path)
+        self._writer = secrets.token_hex(8)
+        self._state = threading.Condition()
+        self._users = 0
+        self._noting = threading.Lock()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    @property
+    def allocated(self) -> int:
+        """Bytes that the file has on disk already."""
+        return os.fstat(self._descriptor).st_blocks * 512
+
+    @property
+    def unnoted(self) -> int:
+        """Bytes that would have to be fetched again after a kill."""
+        return self.written.length - self.noted.length
 
     def resume(self) -> None:
-        """Read back what an earlier run left, up to what it noted."""
-        noted = min(self._noted(), os.fstat(self._file.fileno()).st_size)
-        self._file.truncate(noted)
-        while block := self._file.read(BLOCK):
-            self._sha256.update(block)
-            self.length += len(block)
-        self._synced = self.length
-
-    def _noted(self) -> int:
-        try:
-            text = self._note.read_text()
-        except FileNotFoundError:
-            return 0
-        return int(text) if text.isascii() and text.isdigit() else 0
+        """Believe what an earlier run noted; begin anew when it noted nothing of this file."""
+        note, found = self._read(), os.fstat(self._descriptor)
+        extents = Extents.of(note.get("extents"))
+        if extents is None or note.get("inode") != found.st_ino or not self.identity.fits(note):
+            self.restart()
+            return
+        self.written = self.noted = extents.below(found.st_size)
+        self.resumed = self.written.length
+        self._tell(self.noted)
 
     def restart(self) -> None:
         """Forget everything: what comes is another file, or comes from its beginning again."""
-        self._file.seek(0)
-        self._file.truncate(0)
         self._note.unlink(missing_ok=True)
-        self.length = self._synced = 0
-        self._sha256 = hashlib.sha256()
+        os.ftruncate(self._descriptor, 0)
+        self.written = self.noted = Extents()
+        self.resumed = 0
 
-    def write(self, chunk: bytes) -> None:
-        """Append; SourceError NotGGUF at once when the first bytes are of something else."""
-        if self.length < len(MAGIC):
-            self._check_magic(chunk)
-        self._file.write(chunk)
-        self._sha256.update(chunk)
-        self.length += len(chunk)
-        if self.length - self._synced >= CHECKPOINT:
-            self.sync()
+    def reserve(self) -> None:
+        """Take the space that the file will need, where the file system can; OSError when there is not enough."""
+        if self.identity.size:
+            allocate(self._descriptor, self.identity.size)
 
-    def _check_magic(self, chunk: bytes) -> None:
-        if self.length or chunk.startswith(MAGIC):
+    def write(self, start: int, chunks: Sequence[bytes]) -> None:
+        """Bytes to their place. SourceError NotGGUF at once when the first ones are of something else."""
+        if start == 0:
+            self._check_magic(b"".join(chunk[:64] for chunk in chunks[:64]))
+        end = start
+        with self._used() as descriptor:
+            for chunk in chunks:
+                end = _write_all(descriptor, end, chunk)
+        with self._state:
+            self.written = self.written.having(start, end)
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[int]:
+        """The descriptor, which is not closed meanwhile: a thread outlives the task that waited for it."""
+        with self._state:
+            if self._descriptor < 0:
+                raise OSError(errno.EBADF, "the partial file is closed", str(self.path))
+            self._users += 1
+        try:
+            yield self._descriptor
+        finally:
+            with self._state:
+                self._users -= 1
+                self._state.notify_all()
+
+    def _check_magic(self, begin: bytes) -> None:
+        if begin.startswith(MAGIC):
             return
-        message = f"{self._source}: expected a GGUF file, found {described(chunk)}; give the address of the file"
-        raise SourceError("NotGGUF", message)
+        message = f"{self.identity.source}: expected a GGUF file, found {described(begin)}"
+        raise SourceError("NotGGUF", f"{message}; give the address of the file")
+
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """Bytes that were written, for hashing; as many as there are, at most the buffer's size."""
+        with self._used() as descriptor:
+            return os.preadv(descriptor, [buffer], at)
 
     def sync(self) -> None:
-        self._file.flush()
-        os.fdatasync(self._file.fileno()) if hasattr(os, "fdatasync") else os.fsync(self._file.fileno())
-        self._note.write_text(str(self.length))
-        self._synced = self.length
+        """Put what is written on disk, then note it. SourceError when somebody else writes here, lock or not."""
+        with self._noting, self._used() as descriptor:
+            written = self.written
+            if written == self.noted:
+                return
+            (os.fdatasync if hasattr(os, "fdatasync") else os.fsync)(descriptor)
+            if self.noted.ranges and self._read().get("writer") != self._writer:
+                message = f"cache file {self.path}: expected to be its only writer, found another"
+                raise SourceError("Interrupted", f"{message}; does the volume have locks between machines?")
+            self._tell(written)
 
-    @property
-    def digest(self) -> str:
-        return self._sha256.hexdigest()
+    def _tell(self, written: Extents) -> None:
+        own, inode = self.identity, os.fstat(self._descriptor).st_ino
+        note = {"filename": own.filename, "size": own.size, "etag": own.etag, "inode": inode, "writer": self._writer}
+        write_atomically(self._note, json.dumps({**note, "extents": written.to_json()}))
+        self.noted = written
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self._note.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def close(self) -> None:
         """Keep what there is for the next run."""
-        if not self._file.closed:
-            self.sync()
-            self._file.close()
+        if self._descriptor >= 0:
+            try:
+                self.sync()
+            finally:
+                self._close()
 
     def finish(self) -> None:
-        """The bytes are complete: nothing is left beside them."""
-        self._file.flush()
-        self._file.close()
-        self._note.unlink(missing_ok=True)
+        """The bytes have their final name: nothing is left beside them."""
+        self._close()
+        leave_nothing(self.path)
 
     def discard(self) -> None:
         """The bytes are wrong: nothing of them stays."""
-        self._file.close()
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._close()
+        leave_nothing(self.path)
+
+    def _close(self) -> None:
+        with self._state:
+            self._state.wait_for(lambda: not self._users)
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
+
+
+def note_of(path: Path) -> Path:
+    """Where it is noted which bytes of a partial file are on disk."""
+    return path.with_name(f"{path.name}.json")
+
+
+def leave_nothing(path: Path) -> None:
+    """Remove a partial file and what is beside it: the note first, which must never be of another file."""
+    note = note_of(path)
+    for each in (note, draft_of(note), path):
+        each.unlink(missing_ok=True)
+
+
+def _write_all(descriptor: int, at: int, chunk: bytes) -> int:
+    view = memoryview(chunk)
+    while view:
+        count = os.pwrite(descriptor, view, at)
+        view, at = view[count:], at + count
+    return at
 
 
 def described(chunk: bytes) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from llmkube.models.answers import at_most
@@ -22,14 +24,21 @@ if TYPE_CHECKING:
 LARGEST_BODY = 4096
 BODY_SECONDS = 10.0
 LONGEST_WORDS = 120
-REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 410: "NotFound", 429: "TooManyRequests"}
+REASONS = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    410: "NotFound",
+    416: "SourceChanged",
+    429: "TooManyRequests",
+}
 BUSY = frozenset({408, 425})
 ADVICE = {
     401: "give credentials in sourceSecretRef (or the environment)",
     403: "check that the credentials may read it",
     404: "check the address",
     410: "check the address",
-    416: "its size and its ranges disagree; upload it again",
+    416: "it became shorter, or its size and its ranges disagree",
     429: "it is tried again later",
 }
 _CODE = re.compile(rb"<Code>([A-Za-z]{1,64})</Code>|\"code\"\s*:\s*\"([A-Z_]{1,64})\"")
@@ -82,7 +91,18 @@ async def check_status(source: Source, response: aiohttp.ClientResponse, *, what
     reason, advice = _told(source, response.status, code)
     found = " ".join(filter(None, (f"HTTP {response.status}", words(response.reason or ""), said)))
     host = words(response.url.host or "")
-    raise SourceError(reason, f"{source.text}: expected {what}, found {found} from {host}; {advice}")
+    message = f"{source.text}: expected {what}, found {found} from {host}; {advice}"
+    raise SourceError(reason, message, retry_after=retry_after(response.headers.get("Retry-After", ""), time.time()))
+
+
+def retry_after(text: str, now: float) -> float | None:
+    """Seconds to wait by a Retry-After (RFC 9110, 10.2.3): a number, or a date; None when it is neither."""
+    if text.isascii() and text.isdigit() and len(text) < 10:
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - now, 0.0)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _told(source: Source, status: int, code: str) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def _status(code: int, reason: str, message: str) -> web.Response:
     return web.json_response({"kind": "Status", "code": code, "reason": reason, "message": message}, status=code)
 
 
-PLURALS = {"models", "inferenceservices", "services", "pods", "events", "deployments"}
+PLURALS = {"models", "inferenceservices", "services", "pods", "events", "deployments", "persistentvolumeclaims"}
 RESOURCES: dict[str, list[dict[str, Any]]] = {
     "/api/v1": [{"name": "configmaps", "kind": "ConfigMap", "namespaced": True}],
     "/apis/inference.llmkube.dev/v1alpha1": [

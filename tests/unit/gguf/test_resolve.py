@@ -103,7 +103,7 @@ async def test_a_split_model_is_the_sum_of_its_parts(host: Host, write_gguf: Wri
     assert (found.files, found.facts.split_count) == (3, 3)
     assert found.size_bytes == sum(len(data) for data in host.files.values())
     assert (found.facts.parameters, found.facts.weights_bytes) == (4 * 2048, 4 * 8192)
-    assert not found.facts.is_tied
+    assert not found.facts.weights.tied
     assert found.sha256 is None
 
 

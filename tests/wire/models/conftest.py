@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from llmkube.models.fetch import Fetched, FetchRequest, Progress, fetch
+from llmkube.models.fetch import fetch
 from llmkube.models.policy import SourcePolicy
+from llmkube.models.progress import Progress
+from llmkube.models.request import Fetched, FetchRequest
 
 MEBIBYTE = 1 << 20
 
 
 def gguf(size: int = 3 * MEBIBYTE) -> bytes:
-    """Bytes that begin as a GGUF header does and are incompressible after it."""
-    return b"GGUF" + struct.pack("<I", 3) + os.urandom(size - 8)
+    """A GGUF without metadata and tensors, and incompressible bytes after it."""
+    return b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + os.urandom(size - 24)
 
 
 @dataclass
@@ -40,7 +42,12 @@ class FileServer:
     sent: int = 0
     port: int = 0
     before_body: Callable[[], Awaitable[None]] | None = None
-    hold_at: int | None = None
+    hold_after: int | None = None
+    piece: int = 65536
+    pause: float = 0.0
+    instead: Callable[[web.Request], Awaitable[web.StreamResponse | None]] | None = None
+    busy: int = 0
+    busiest: int = 0
     held: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -57,8 +64,15 @@ class FileServer:
             return web.Response(status=self.statuses.pop(0))
         if self.redirect:
             return web.Response(status=302, headers={"Location": self.redirect})
+        if self.instead and (answer := await self.instead(request)) is not None:
+            return answer
         start, end = self._range(request)
-        return await self._send(request, start, end)
+        self.busy += 1
+        self.busiest = max(self.busiest, self.busy)
+        try:
+            return await self._send(request, start, end)
+        finally:
+            self.busy -= 1
 
     def _range(self, request: web.Request) -> tuple[int | None, int]:
         asked = request.headers.get("Range", "")
@@ -79,13 +93,15 @@ class FileServer:
         if len(body) > 1 and self.before_body:
             await self.before_body()
         whole = len(body) == 1 or not self.cut_after
-        for at in range(0, len(body) if whole else self.cut_after.pop(0), 65536):
-            if self.hold_at is not None and at >= self.hold_at:
+        for at in range(0, len(body) if whole else self.cut_after.pop(0), self.piece):
+            if self.hold_after is not None and self.sent >= self.hold_after and len(body) > 1:
                 self.held.set()
                 await asyncio.Event().wait()  # until the client goes
-            piece = body[at : at + 65536]
+            piece = body[at : at + self.piece]
             await response.write(piece)
             self.sent += len(piece)
+            if self.pause:
+                await asyncio.sleep(self.pause)
         if not whole and request.transport is not None:
             request.transport.close()  # what was sent arrives; an abort would throw it away
         return response
@@ -122,15 +138,24 @@ def fetched(server: FileServer, cache: Path, seen: list[Progress]) -> Fetch:
     """Run one fetch of the server's file, allowed to ask loopback."""
 
     async def run(**fields: Any) -> Fetched:
-        given = {"source": server.url, "policy": SourcePolicy(("127.0.0.0/8",)), **fields}
-        request = FetchRequest(cache=cache, namespace="team", name="tiny", **given)
+        policy = SourcePolicy(("127.0.0.0/8",))
+        given = {"source": server.url, "policy": policy, "cache": cache, "namespace": "team", "name": "tiny"}
+        request = FetchRequest(**{**given, **fields})
         async with asyncio.timeout(30):
             return await fetch(request, seen.append)
 
     return run
 
 
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small spans, so that a small file has as many of everything as a large one."""
+    for name, value in {"SPAN": 256 << 10, "CHUNK": 64 << 10, "CHECKPOINT": 1 << 20, "WINDOW": 3 << 20}.items():
+        monkeypatch.setattr(f"llmkube.models.transfer.{name}", value)
+    monkeypatch.setattr("llmkube.models.transfer.NOTE_SECONDS", 0.02)
+
+
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmkube.models.download.FIRST_DELAY", 0.001)
+    monkeypatch.setattr("llmkube.models.retry.FIRST_DELAY", 0.001)
     monkeypatch.setattr("llmkube.models.cache.POLL_SECONDS", 0.01)

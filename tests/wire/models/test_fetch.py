@@ -6,16 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.wire.models.conftest import gguf
 
 from llmkube.models.errors import SourceError
 from llmkube.models.policy import SourcePolicy
+from llmkube.models.request import Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.wire.models.conftest import Fetch, FileServer
 
-    from llmkube.models.fetch import Progress
+    from llmkube.models.progress import Progress
 
 
 def files(cache: Path, folder: str) -> list[str]:
@@ -117,11 +119,11 @@ async def test_a_wrong_digest_is_refused_and_its_bytes_are_removed(
 
 
 async def test_an_html_page_is_refused_at_its_first_bytes(server: FileServer, fetched: Fetch, cache: Path) -> None:
-    server.content = b"<!DOCTYPE html><html>" + b"x" * (8 << 20)
+    server.content = b"<!DOCTYPE html><html>" + b"x" * (64 << 20)
     error = await refused(fetched)
     assert (error.reason, error.retryable) == ("NotGGUF", False)
     assert "HTML page" in error.message
-    assert server.sent < 4 << 20
+    assert server.sent < 16 << 20, "what was in the sockets of both sides"
     assert files(cache, "partial") == []
 
 
@@ -217,3 +219,44 @@ async def test_too_little_space_is_said_with_numbers_before_anything_is_written(
     assert error.reason == "NoSpace"
     assert "MiB of free space" in error.message
     assert server.sent <= 1
+
+
+async def test_older_files_of_a_model_go_when_that_is_asked_for_and_no_others(
+    server: FileServer, fetched: Fetch, cache: Path
+) -> None:
+    first = await fetched()
+    server.content, server.etag = gguf(), '"two"'
+    second = await fetched()
+    assert len(files(cache, "blobs")) == 2, "without --collect nothing goes"
+    server.content, server.etag = gguf(), '"three"'
+    third = await fetched(keep=(second.sha256[:12],))
+    assert third.removed == first.bytes
+    assert files(cache, "blobs") == sorted(f"sha256-{each.sha256}" for each in (second, third))
+    assert files(cache, "models/team/tiny") == sorted(each.sha256[:12] for each in (second, third))
+    await fetched(keep=())
+    assert files(cache, "blobs") == [f"sha256-{third.sha256}"]
+
+
+async def test_a_blob_that_another_model_has_too_stays_when_one_of_them_changes(
+    server: FileServer, fetched: Fetch, cache: Path
+) -> None:
+    first = await fetched()
+    await fetched(name="other")
+    server.content, server.etag = gguf(), '"two"'
+    second = await fetched(keep=())
+    assert files(cache, "blobs") == sorted(f"sha256-{each.sha256}" for each in (first, second))
+    assert (cache / f"v1/models/team/other/{first.sha256[:12]}/model.gguf").exists()
+
+
+async def test_a_projector_is_linked_beside_its_model(server: FileServer, fetched: Fetch, cache: Path) -> None:
+    projector = server.url.replace("model", "mmproj")
+    done = await fetched(beside=(Wanted(projector),))
+    assert (done.sha256, done.files, done.bytes) == (server.sha256, 1, len(server.content))
+    assert done.beside == (f"v1/models/team/tiny/{server.sha256[:12]}/mmproj.gguf",)
+    assert (cache / done.beside[0]).read_bytes() == server.content
+
+
+async def test_two_files_of_one_name_cannot_be_linked_together(server: FileServer, fetched: Fetch) -> None:
+    error = await refused(fetched, beside=(Wanted(server.url.replace("model.gguf", "other/model.gguf")),))
+    assert error.reason == "InvalidSource"
+    assert "model.gguf" in error.message

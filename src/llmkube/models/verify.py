@@ -1,0 +1,57 @@
+"""Reads blobs again, to find those that are not any more what their name says. Blocking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from llmkube.models.cache import blob_lock
+from llmkube.models.layout import storage_error
+from llmkube.models.locks import attempt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from llmkube.models.cache import Cache
+    from llmkube.models.collect import BlobEntry
+
+BLOCK = 4 * 1024 * 1024
+
+
+def found_digest(cache: Cache, blob: BlobEntry, moved: Callable[[int], None]) -> str | None:
+    """The digest of the bytes that are there; None when the blob has gone. `moved` is told bytes as they are read.
+
+    SourceError when the disk does not give them.
+    """
+    sha256, buffer = hashlib.sha256(), memoryview(bytearray(BLOCK))
+    try:
+        with os.fdopen(_opened(cache.blob(blob.sha256)), "rb", buffering=0) as file:
+            while count := file.readinto(buffer):
+                sha256.update(buffer[:count])
+                moved(count)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise storage_error(cache.root, error) from None
+    return sha256.hexdigest()
+
+
+def _opened(place: Path) -> int:
+    """For reading, so that it does not count as use where the file is ours."""
+    try:
+        return os.open(place, os.O_RDONLY | getattr(os, "O_NOATIME", 0))
+    except PermissionError:
+        return os.open(place, os.O_RDONLY)
+
+
+def drop(cache: Cache, blob: BlobEntry) -> bool:
+    """Remove a damaged blob, whoever refers to it: the next fetch brings it again. False while a fetch holds it."""
+    try:
+        with attempt(cache.layout.lock(blob_lock(blob.sha256))) as is_free:
+            if is_free:
+                cache.blob(blob.sha256).unlink(missing_ok=True)
+            return is_free
+    except OSError as error:
+        raise storage_error(cache.root, error) from None

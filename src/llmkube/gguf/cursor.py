@@ -20,10 +20,13 @@ class Cursor:
     """A place in the bytes. Every read says NeedMore at their end and GGUFError beyond the limit of a header.
 
     `to_come` is how many bytes follow the value being read at the least: what is asked for is then all that is certain.
+    `skipped` remembers, by where strings begin, how many are left and where they do: whoever comes again with a longer
+    prefix of the same file goes on there.
     """
 
-    def __init__(self, data: bytes | bytearray) -> None:
+    def __init__(self, data: bytes | bytearray, skipped: dict[int, tuple[int, int]] | None = None) -> None:
         self.data = data
+        self._skipped = {} if skipped is None else skipped
         self.at = 0
         self.to_come = 0
         self._kept_text = self._kept_items = 0
@@ -58,16 +61,20 @@ class Cursor:
     def skip_strings(self, count: int, what: str) -> None:
         """Move past strings without making them: a tokenizer has hundreds of thousands."""
         data, unpack, end = self.data, _U64.unpack_from, len(self.data)
-        at = self.at
-        for left in range(count, 0, -1):
-            if at + 8 > end:
-                raise self._needed(at + 8 * left)
-            length = unpack(data, at)[0]
-            if length > LONGEST_STRING:
-                bounded(length, LONGEST_STRING, f"bytes of {what}")
-            at += 8 + length
-            if at > end:
-                raise self._needed(at + 8 * (left - 1))
+        start = self.at
+        left, at = self._skipped.get(start, (count, start))
+        while left:
+            after = at + 8
+            if after <= end:
+                length = unpack(data, at)[0]
+                if length > LONGEST_STRING:
+                    bounded(length, LONGEST_STRING, f"bytes of {what}")
+                after += length
+            if after > end:
+                self._skipped[start] = (left, at)
+                raise self._needed(after + 8 * (left - 1))
+            at, left = after, left - 1
+        self._skipped[start] = (0, at)
         self.at = at
 
     def _needed(self, end: int) -> NeedMore:

@@ -67,9 +67,12 @@ class Header:
         return self.data_offset + self.tensor_bytes
 
 
-def parse(data: bytes | bytearray) -> Header:
-    """The header that the bytes begin with. NeedMore when they end too early, GGUFError when they are none."""
-    cursor = Cursor(data)
+def parse(data: bytes | bytearray, skipped: dict[int, tuple[int, int]] | None = None) -> Header:
+    """The header that the bytes begin with. NeedMore when they end too early, GGUFError when they are none.
+
+    `skipped`: one dict for all prefixes of one file, so that what was read of a tokenizer is not read again.
+    """
+    cursor = Cursor(data, skipped)
     version = _version(cursor)
     tensor_count = bounded(cursor.u64(), MOST_TENSORS, "tensors")
     key_count = bounded(cursor.u64(), MOST_KEYS, "metadata keys")
@@ -89,11 +92,12 @@ def read_file(path: Path, limit: int = LARGEST_HEADER) -> Header:
         if not stat.S_ISREG(found.st_mode):
             raise GGUFError("NotGGUF", f"{path}: expected a regular file, found something else")
         data, wanted = bytearray(), FIRST_READ
+        skipped: dict[int, tuple[int, int]] = {}
         while True:
             read = file.read(min(wanted, limit) - len(data))
             data += read
             try:
-                return parse(data)
+                return parse(data, skipped)
             except NeedMore as more:
                 size = found.st_size if read else len(data)
                 wanted = next_read(str(path), more, found=len(data), size=size, limit=limit)

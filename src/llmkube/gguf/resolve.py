@@ -6,7 +6,7 @@ It reads a growing prefix of the file by Range requests, of every part where a m
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,42 +137,51 @@ async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part
 
 async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytearray) -> Header:
     """By a prefix that grows until it has all of it."""
-    size, found = file.size, await _parsed(source, data)
+    prefix = _Prefix(source, data)
+    size, found = file.size, await prefix.parsed()
     while isinstance(found, NeedMore):
         wanted = next_read(source.text, found, found=len(data), size=size)
         if not file.ranges:
             return await _streamed(remote, source, wanted)
         came = await remote.append(source, data, wanted - len(data), etag=file.etag)
         size = size if came else len(data)
-        found = await _parsed(source, data)
+        found = await prefix.parsed()
     return found
 
 
 async def _streamed(remote: Remote, source: Source, wanted: int) -> Header:
     """From a server without ranges, which would begin anew each time: one more answer, as far as the header goes."""
-    data = bytearray()
+    prefix = _Prefix(source, bytearray())
     async with remote.body(source, 0) as body:
         async for chunk in body.chunks(CHUNK):
-            data += chunk
-            if len(data) >= wanted:
-                found = await _parsed(source, data)
+            prefix.data += chunk
+            if len(prefix.data) >= wanted:
+                found = await prefix.parsed()
                 if isinstance(found, Header):
                     return found
-                wanted = next_read(source.text, found, found=len(data), size=body.total)
-    found = await _parsed(source, data)
+                wanted = next_read(source.text, found, found=len(prefix.data), size=body.total)
+    found = await prefix.parsed()
     if isinstance(found, NeedMore):
-        raise truncated(source.text, found.at_least, len(data))
+        raise truncated(source.text, found.at_least, len(prefix.data))
     return found
 
 
-async def _parsed(source: Source, data: bytearray) -> Header | NeedMore:
-    """In a thread: tokenizers are long."""
-    try:
-        return await asyncio.to_thread(parse, data)
-    except NeedMore as more:
-        return more
-    except GGUFError as error:
-        raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
+@dataclass(slots=True)
+class _Prefix:
+    """The first bytes of a file, and how far its tokenizer was read."""
+
+    source: Source
+    data: bytearray
+    skipped: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    async def parsed(self) -> Header | NeedMore:
+        """In a thread: tokenizers are long."""
+        try:
+            return await asyncio.to_thread(parse, self.data, self.skipped)
+        except NeedMore as more:
+            return more
+        except GGUFError as error:
+            raise GGUFError(error.reason, f"{self.source.text}: {error.message}") from None
 
 
 def _complete(source: Source, part: _Part) -> _Part:

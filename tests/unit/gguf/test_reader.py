@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -77,6 +78,17 @@ def test_every_prefix_of_a_header_asks_for_more_and_never_for_more_than_there_is
         with pytest.raises(NeedMore) as caught:
             parse(data[:length])
         assert length < caught.value.at_least <= whole.data_offset
+
+
+def test_a_header_in_pieces_is_the_header_and_its_tokenizer_is_read_once(smollm2: Path) -> None:
+    whole = smollm2.read_bytes()[: 2 << 20]
+    skipped: dict[int, tuple[int, int]] = {}
+    for end in range(0, len(whole), 50_000):
+        with contextlib.suppress(NeedMore):
+            assert parse(whole[:end], skipped) == parse(whole)
+
+    assert parse(whole, skipped) == parse(whole)
+    assert [left for left, _ in skipped.values()] == [0, 0], "tokens and merges"
 
 
 def test_a_file_whose_header_is_longer_than_the_first_read_is_read_further(write_gguf: WriteGGUF) -> None:

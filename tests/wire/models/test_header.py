@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import struct
+import tracemalloc
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from tests import tiny
-from tests.wire.models.web_servers import ranged, scripted
+from tests.wire.models.web_servers import python_server, ranged, scripted
 
+from llmkube.gguf.cursor import LARGEST_HEADER
 from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.reader import parse
 from llmkube.gguf.resolve import Resolved, resolve
@@ -136,6 +139,22 @@ async def test_an_answer_that_begins_elsewhere_than_it_was_asked_to_is_not_taken
             await resolve(f"{url}/m.gguf", policy=LOOPBACK, credentials=Credentials())
 
     assert caught.value.reason == "RangeRefused"
+
+
+@pytest.mark.parametrize("strings", [1_000_000, 60_000_000], ids=["a header of 8 MB", "one beyond every limit"])
+async def test_a_hostile_header_is_held_in_bounded_memory(tmp_path: Path, strings: int) -> None:
+    """As many bytes as a header may have, in pieces as small as they can be, by the longest way: without ranges."""
+    start = b"GGUF" + struct.pack("<IQQ", 3, 0, 2) + tiny.text("a") + struct.pack("<IIQ", 9, tiny.STRING, strings)
+    tiny.write_sparse(tmp_path / "m.gguf", start, 600 * MEBIBYTE)
+    with python_server(tmp_path) as url:
+        tracemalloc.start()
+        with pytest.raises(GGUFError) as caught:
+            await resolve(f"{url}/m.gguf", policy=LOOPBACK, credentials=Credentials())
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert caught.value.reason in {"TooLarge", "Malformed", "MissingMetadata"}
+    assert peak < 2 * LARGEST_HEADER
 
 
 async def test_a_file_that_changes_between_two_requests_is_not_pieced_together() -> None:

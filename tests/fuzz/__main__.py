@@ -36,13 +36,22 @@ def check(holds: bool, what: str) -> None:
 
 
 def header(data: bytes) -> None:
-    """The header of a GGUF file, and its facts."""
+    """The header of a GGUF file, and its facts: the same in one piece and in several."""
+    skipped: dict[int, tuple[int, int]] = {}
+    for end in (len(data) // 3, len(data) // 3 * 2):
+        _header(data[:end], skipped)
+    check(_header(data, skipped) == _header(data, {}), "other than in one piece")
+
+
+def _header(data: bytes, skipped: dict[int, tuple[int, int]]) -> str:
     try:
-        facts(parse(data))
+        return repr(facts(parse(data, skipped)))
     except NeedMore as more:
         check(more.at_least > len(data), "asks for what it has")
+        return str(more)
     except GGUFError as error:
         check("\n" not in error.message and len(error.message) < 1000, error.message)
+        return error.message
 
 
 def place(data: bytes) -> None:

@@ -99,6 +99,8 @@ class Remote:
         start, length = place
         headers = {"Range": f"bytes={start}-{start + length - 1}", **answers.if_range(etag)}
         async with self._get(source, headers) as response:
+            if response.status == 416 and start == 0:
+                return  # an empty file
             await check_status(source, response)
             _check_etag(source, response, etag)
             if response.status == 206:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import web
 from tests.wire.models.conftest import FileServer
+from tests.wire.models.web_servers import scripted
 
 from llmkube.models.credentials import Credentials
 from llmkube.models.errors import SourceError
@@ -80,6 +82,15 @@ async def test_a_file_shorter_than_what_is_asked_of_it_is_given_whole(remote: Re
     server.content = server.content[:100]
 
     assert (await remote.first(parse(server.url), 1000))[1] == server.content
+
+
+async def test_of_an_empty_file_nothing_is_read() -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=416, headers={"Content-Range": "bytes */0"})
+
+    async with scripted(answer) as url, open_session(LOOPBACK) as session:
+        remote = Remote(session, LOOPBACK, Credentials())
+        assert await remote.read(parse(f"{url}/m.gguf.license"), 0, 100) == b""
 
 
 async def test_a_weak_or_endless_entity_tag_is_none(remote: Remote, server: FileServer) -> None:

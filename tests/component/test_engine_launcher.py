@@ -131,10 +131,10 @@ def test_a_taken_port_ends_with_one_line_that_names_it(model: Path) -> None:
 
 
 def test_a_flag_that_cannot_be_honoured_ends_with_2_before_anything_is_loaded(model: Path) -> None:
-    with start("-m", str(model), "--mmproj", "x.gguf") as process:
+    with start("-m", str(model), "--mmproj-url", "x.gguf") as process:
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert errors.startswith("error: --mmproj: expected a flag of llama-server")
+    assert errors.startswith("error: --mmproj-url: expected a flag of llama-server")
     assert len(errors.splitlines()) == 1
 
 

@@ -68,7 +68,7 @@ class Operator:
         client = Client(SimulatedTransport(network, self.process, self._on_write))
         leasing = Client(SimulatedTransport(network, self.process, lambda _method, _path: None))
         self.metrics = Metrics()
-        self.wiring: Wiring = controllers(client, OperatorSettings(), clock, source=Source(network))
+        self.wiring: Wiring = controllers(client, OperatorSettings(refresh_seconds=15.0), clock, source=Source(network))
         self.elector = LeaderElector(leasing, namespace=NAMESPACE, name=LEASE, identity=name, clock=clock)
         client.transport.fence = self.elector.seconds_left
         for controller in self.wiring.controllers:

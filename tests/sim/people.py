@@ -41,6 +41,8 @@ class People:
         spec: dict[str, Any] = {"source": f"https://example.com/{self._chance.randint(0, 2)}.gguf"}
         if self._chance.random() < 0.3:
             spec["sha256"] = self._chance.choice(DIGESTS)
+        if self._chance.random() < 0.3:
+            spec["refresh"] = "OnChange"
         if self._chance.random() < 0.05:
             spec["source"] = "nonsense"
         self._apply("models", "Model", self._chance.choice(MODELS), spec)

@@ -51,8 +51,8 @@ class Simulation:
         self.server.page_limit = self.chance.choice((1, 2, 500))
         self.network = Network(self.server, self.chance)
         self.people = People(self.server.state, self.chance)
-        self.world = World(self.server.state, self.chance)
         self.violations: list[str] = []
+        self.world = World(self.server.state, self.chance, self.violations)
         self.operators: list[Operator | None] = [None] * replicas
         self._names = (f"operator-{number}" for number in itertools.count())
 

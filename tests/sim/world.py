@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.component.operator.kubelet import verified
 from tests.sim.state import key_of, now
 
+from llmkube.desired.deployment import MODEL_DIGEST
 from llmkube.kube.kinds import Key
 
 if TYPE_CHECKING:
@@ -26,11 +27,13 @@ CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", "pods")
 
 
 class World:
-    """`failing` is how likely a pod ends badly where it could have ended well."""
+    """`failing` is how likely a pod ends badly where it could have ended well; `violations` is where it is told when
+    bytes are taken from under a pod."""
 
-    def __init__(self, state: State, chance: random.Random) -> None:
+    def __init__(self, state: State, chance: random.Random, violations: list[str]) -> None:
         self._state = state
         self._chance = chance
+        self._violations = violations
         self.failing = 0.0
         self.eager = False
 
@@ -74,10 +77,25 @@ class World:
         pod = self._state.find("pods", Key(job["metadata"]["namespace"], name)) or self._start(job, "Job", name)
         match pod.get("status", {}).get("phase"):
             case None:
+                self._collects(job)
                 self._say("pods", pod, {"phase": "Running", "containerStatuses": [container("fetch", running())]})
                 self._say("jobs", job, {"active": 1})
             case "Running":
                 self._end(pod, job)
+
+    def _collects(self, job: Manifest) -> None:
+        """A Job that takes bytes away must be told to keep what pods and Deployments of its namespace serve."""
+        words = job["spec"]["template"]["spec"]["containers"][0]["command"]
+        if "--collect" not in words:
+            return
+        kept = {words[index + 1] for index, word in enumerate(words) if word == "--keep"}
+        namespace, claim = job["metadata"]["namespace"], claim_of(job["spec"]["template"])
+        pods = [each for each in self._state.items("pods", namespace) if "deletionTimestamp" not in each["metadata"]]
+        served = [*pods, *(each["spec"]["template"] for each in self._state.items("deployments", namespace))]
+        for each in served:
+            digest = each["metadata"].get("annotations", {}).get(MODEL_DIGEST)
+            if digest and claim_of(each) == claim and digest[:12] not in kept:
+                self._violations.append(f"{job['metadata']['name']} keeps {kept}, and {digest[:12]} is served")
 
     def _end(self, pod: Manifest, job: Manifest) -> None:
         fails = self._chance.random() < self.failing
@@ -123,7 +141,13 @@ class World:
         }
         labels = {**template["metadata"].get("labels", {}), "job-name": name}
         about = {"namespace": metadata["namespace"], "name": name, "labels": labels, "ownerReferences": [reference]}
+        about["annotations"] = template["metadata"].get("annotations", {})
         return self._state.create("pods", {"metadata": about, "spec": {**template["spec"], "nodeName": "node"}})
+
+
+def claim_of(pod: Manifest) -> str:
+    volumes = pod["spec"].get("volumes", [])
+    return next((each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each), "")
 
 
 def owns(owner: Manifest, obj: Manifest) -> bool:

@@ -23,6 +23,7 @@ from llmkube.api.fields import (
     Source,
     Timestamp,
     Word,
+    list_map,
 )
 from llmkube.api.group import API_VERSION
 from llmkube.api.hardware import Hardware
@@ -70,8 +71,8 @@ class Cache(Record):
     """Access mode of the claim that is made; ReadWriteOnce by default. Pods on several nodes need ReadWriteMany."""
     size: Quantity | None = None
     """Size of the claim (or of the ephemeral volume); by default what the model needs."""
-    prefetch: bool = False
-    """Fetch ahead onto nodes before a service asks. Not yet honoured, and refused when true."""
+    prefetch: bool = True
+    """Whether the file is fetched before any service asks for it; false waits for the first InferenceService."""
 
     rules: ClassVar[tuple[Rule, ...]] = CACHE_RULES
 
@@ -101,11 +102,12 @@ class ModelSpec(Record):
     ca_bundle_ref: Annotated[CABundle, Field(json_schema_extra=MAP_ATOMIC)] | None = None
     """ConfigMap with certificates to trust for the source, on top of the system's."""
     refresh: Literal["IfNotPresent", "OnChange"] = "IfNotPresent"
-    """When to look at the source again. Not yet honoured, and refused: OnChange."""
+    """When to look at the source again. IfNotPresent: never, once it is known. OnChange: now and then; what has changed
+    there is fetched beside what is served, and rolled out when it is verified."""
     license: LicensePolicy | None = None
     """Which licences are acceptable; any by default."""
     mmproj_source: Source | None = None
-    """Where the multimodal projector is. Not yet honoured, and refused."""
+    """Where the multimodal projector (an mmproj GGUF) is; with the credentials and certificates of the source."""
     cache: Cache = Cache()
     """Where the verified file is kept."""
 
@@ -121,6 +123,8 @@ class Progress(Record):
     """Percentage that has arrived, rounded down."""
     bytes_per_second: Bytes
     """Current rate."""
+    eta_seconds: Bytes | None = None
+    """Seconds that the rest takes at this rate; absent while that cannot be told."""
 
 
 class GGUFFacts(Record):
@@ -162,11 +166,41 @@ class ModelMemory(Record):
     """What the model needs in memory, in bytes."""
 
     weights: Bytes
-    """The tensors."""
+    """The tensors, those of the projector included."""
     kv_cache_per_token: Bytes
     """Keys and values of one token of context, at f16."""
     compute_estimate: Bytes
     """Working memory of the engine at its default batch."""
+
+
+class Projector(Record):
+    """The multimodal projector that goes with the model."""
+
+    source: Source
+    """The mmprojSource that this is about."""
+    size_bytes: Bytes | None = None
+    """Size of the file in bytes."""
+    etag: Line | None = None
+    """Entity tag that its source gave."""
+    sha256: Digest | None = None
+    """Digest of the verified bytes."""
+    path: Annotated[str, Field(max_length=4096)] | None = None
+    """Where the file is below the root of the cache."""
+
+
+class Retained(Record):
+    """Verified bytes of before, which are kept in the cache for as long as a pod may need them."""
+
+    sha256: Digest
+    """Their digest."""
+    path: Annotated[str, Field(max_length=4096)]
+    """Where they are below the root of the cache."""
+    size_bytes: Bytes = 0
+    """Their size."""
+    claim: ObjectName
+    """The claim that they are in."""
+    mmproj_sha256: Digest | None = None
+    """Digest of the projector that went with them."""
 
 
 ModelPhase = Literal["Pending", "Resolving", "Downloading", "Verifying", "Ready", "Failed"]
@@ -183,10 +217,14 @@ class ModelStatus(Record):
     """Size of the file in bytes (of all parts)."""
     path: Annotated[str, Field(max_length=4096)] | None = None
     """Where the file is below the root of the cache."""
+    claim: ObjectName | None = None
+    """The claim that the file is in; none where each pod fetches for itself."""
     accelerator_ready: bool | None = None
     """Whether the accelerator that the spec names can be used."""
     last_updated: Timestamp | None = None
     """When the status last changed."""
+    source: Source | None = None
+    """The source that size, etag, revision, gguf and memory are about."""
     observed_generation: Bytes | None = None
     """The metadata.generation that this status is about."""
     sha256: Digest | None = None
@@ -201,6 +239,11 @@ class ModelStatus(Record):
     """What the header of the file says."""
     memory: ModelMemory | None = None
     """What the model needs in memory."""
+    mmproj: Projector | None = None
+    """The multimodal projector."""
+    retained: Annotated[tuple[Retained, ...], Field(max_length=16, json_schema_extra=list_map("sha256", "claim"))] = ()
+    """Verified bytes of before (another source, or what it had earlier): pods that use them keep them until those of
+    this spec are verified and rolled out; then they are collected."""
     conditions: Conditions = ()
     """Resolved, Cached, Available, Progressing, Degraded."""
 

@@ -19,12 +19,6 @@ def unsupported(spec: ModelSpec | InferenceServiceSpec) -> list[str]:
 
 
 def _of_model(spec: ModelSpec) -> Iterator[tuple[str, str]]:
-    if spec.refresh == "OnChange":
-        yield "refresh", "OnChange is not honoured yet; remove it, and change source or sha256 to fetch anew"
-    if spec.mmproj_source is not None:
-        yield "mmprojSource", "multimodal projectors are not served yet; remove it"
-    if spec.cache.prefetch:
-        yield "cache.prefetch", "prefetching is not done yet; remove it"
     yield from _of_sharding(spec)
 
 

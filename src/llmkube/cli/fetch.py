@@ -66,6 +66,7 @@ PROGRESS = click.option(
 @click.option("--sha256", default="", callback=_digest, help="Digest that is expected; other bytes are never kept.")
 @click.option("--size", type=click.IntRange(min=0), help="Size in bytes that was seen before, for progress.")
 @click.option("--etag", default="", help="Entity tag that was seen before; a changed file is fetched as it is now.")
+@click.option("--facts", is_flag=True, help="Read the header of what was fetched; refuse what is no GGUF model.")
 @click.option("--result", type=click.Path(path_type=Path), help="File for the last event (the termination message).")
 @click.option("--allow", multiple=True, metavar="HOST|CIDR", help="Address besides public ones; may be repeated.")
 @click.option("--allow-root", multiple=True, type=click.Path(path_type=Path), help="Directory for file:// sources.")
@@ -88,7 +89,7 @@ def fetch(**options: Any) -> None:
     More certificates: LLMKUBE_CA_BUNDLE. Mirror of Hugging Face: HF_ENDPOINT.
     """
     shown = teller(options["progress"])
-    outcome = asyncio.run(run(_request(options), shown))
+    outcome = asyncio.run(run(_request(options), shown, facts=options["facts"]))
     if options["result"]:
         _keep(options["result"], outcome.event)
     shown.end(outcome.event)
@@ -129,22 +130,25 @@ def _request(options: dict[str, Any]) -> FetchRequest:
 
 def request_of(source: str, cache: Path, pin: str, sha256: str) -> FetchRequest:
     """Return the request that a person makes: with their own rights, any address and any file that they can read."""
-    from llmkube.cli.inspect import EVERYWHERE
+    from llmkube.cli.resolving import EVERYWHERE
 
     options = {"source": source, "cache": cache, "namespace": "", "name": pin, "sha256": sha256, "size": None}
     request = _request({**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False})
     return replace(request, pinned=True)
 
 
-async def run(request: FetchRequest, shown: Teller) -> Outcome:
+async def run(request: FetchRequest, shown: Teller, *, facts: bool = False) -> Outcome:
     """What the fetch came to; SIGTERM and SIGINT keep what can be resumed."""
+    from llmkube.cli.fetch_facts import facts_of
     from llmkube.models.errors import SourceError
     from llmkube.models.fetch import fetch as fetch_model
 
     task = asyncio.ensure_future(fetch_model(request, shown.progress))
     with _cancelled_by_signals(task):
         try:
-            return Outcome(_done(await task), 0)
+            found = await task
+            read = facts and await facts_of(request.source, request.cache / found.path, request.cache)
+            return Outcome(_done(found) | (read or {}), 0)
         except SourceError as error:
             return Outcome(_error(error.reason, error.message, retryable=error.retryable), _code(error.retryable))
         except asyncio.CancelledError:

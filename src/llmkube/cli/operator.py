@@ -161,6 +161,22 @@ class Options:
     metavar="URL",
     help="Endpoint that hf:// models are read from: a mirror.",
 )
+@click.option(
+    "--architecture",
+    "architectures",
+    type=Listed(),
+    multiple=True,
+    metavar="NAME",
+    help="Architecture that the engines of --image know besides the pinned build's; repeatable.",
+)
+@click.option(
+    "--refresh-interval",
+    "refresh_seconds",
+    type=click.FloatRange(min=1.0),
+    default=600.0,
+    metavar="SECONDS",
+    help="How often the source of a Model with refresh OnChange is looked at.",
+)
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def operator(
@@ -174,7 +190,8 @@ def operator(
     """Run the operator: make Models and InferenceServices what they say, until SIGTERM.
 
     Each option can come from the environment, as LLMKUBE_ and its name, e.g. LLMKUBE_HEALTH_PORT. Those that can be
-    repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_SOURCE_ALLOW and LLMKUBE_SOURCE_ROOTS, apart by commas.
+    repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_SOURCE_ALLOW, LLMKUBE_SOURCE_ROOTS and
+    LLMKUBE_ARCHITECTURES, apart by commas.
     """
     from llmkube.runtime import logging
 

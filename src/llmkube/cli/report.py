@@ -100,7 +100,9 @@ def _summary(found: Found) -> Iterator[tuple[str, str]]:
         yield from _plan((found.manifest.get("status") or {}).get("plan") or {})
     else:
         yield "Source", printable(view.spec.source)
-        yield from _facts((found.manifest.get("status") or {}).get("gguf") or {})
+        status = found.manifest.get("status") or {}
+        yield from _facts(status.get("gguf") or {})
+        yield from _bytes(status)
     yield "Age", age(metadata.get("creationTimestamp"))
 
 
@@ -118,6 +120,22 @@ def _facts(gguf: Manifest) -> Iterator[tuple[str, str]]:
     told = [gguf.get(key) for key in ("name", "architecture", "quantization", "license")]
     if any(told):
         yield "GGUF", ", ".join(printable(each) for each in told if each)
+
+
+def _bytes(status: Manifest) -> Iterator[tuple[str, str]]:
+    """What a Model needs in memory, its projector, and what is kept of before."""
+    if memory := status.get("memory"):
+        parts = [
+            f"{size(memory.get('weights') or 0)} of weights",
+            f"{size(memory.get('kvCachePerToken') or 0)} a token",
+        ]
+        yield "Memory", ", ".join([*parts, f"{size(memory.get('computeEstimate') or 0)} to compute"])
+    if projector := status.get("mmproj"):
+        is_verified = "verified" if projector.get("path") else "not verified yet"
+        yield "Projector", f"{printable(projector.get('source'))} ({is_verified})"
+    for each in status.get("retained") or ():
+        digest, claim = printable(each.get("sha256"))[:12], printable(each.get("claim"))
+        yield "Before", f"{digest}, {size(each.get('sizeBytes') or 0)} in claim {claim}, kept until no pod uses it"
 
 
 def _conditions(manifest: Manifest) -> list[list[str]]:

@@ -13,18 +13,19 @@ import msgspec
 
 from llmkube.api.model import ModelSpec
 from llmkube.desired.cache import claim_name
+from llmkube.desired.deployment import MODEL_DIGEST
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
+from llmkube.kube import objects
 from llmkube.kube.informer import Informer
 from llmkube.kube.kinds import DEPLOYMENT, HPA, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from llmkube.kube import objects
     from llmkube.kube.client import Client
 
 MADE_BY_US = f"{NAME}=llmkube"
@@ -32,6 +33,19 @@ MADE_BY_US = f"{NAME}=llmkube"
 
 class _Reference(msgspec.Struct, rename="camel"):
     model_ref: str = ""
+
+
+class _Entry(msgspec.Struct):
+    sha256: str = ""
+    claim: str = ""
+
+
+class _Status(msgspec.Struct):
+    retained: tuple[_Entry, ...] = ()
+
+
+class _Templated(msgspec.Struct):
+    template: objects.Pod = objects.Pod()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +74,30 @@ class Caches:
         """Return the Models that keep their bytes in a claim, whoever owns it."""
         return [key_of(each) for each in self.models.store.by_index("claim", str(key_of(claim)))]
 
+    def model_of_service(self, service: objects.CustomResource) -> list[Key]:
+        """Return the Model that an InferenceService refers to, whether it is there or not."""
+        return [Key(service.metadata.namespace, name) for name in _models_of(service)]
+
+    def models_mounted(self, pod: objects.Pod) -> list[Key]:
+        """Return the Models that keep their bytes in a claim that a pod mounts."""
+        return [key_of(each) for claim in _by_mounts(pod) for each in self.models.store.by_index("claim", claim)]
+
+    def models_retaining(self, obj: objects.Pod | objects.Deployment) -> list[Key]:
+        """Return the Models that keep bytes of before which a pod or a Deployment may use."""
+        found = (self.models.store.by_index("retained", each) for each in _served(obj))
+        return [key_of(each) for models in found for each in models]
+
+    def uses(self, namespace: str, claim: str, sha256: str) -> bool:
+        """Whether a pod that has not ended, or a Deployment, serves these bytes out of this claim."""
+        key = _bytes(namespace, claim, sha256)
+        pods = self.pods.store.by_index("served", key)
+        return bool(self.deployments.store.by_index("served", key)) or any(not _has_ended(each) for each in pods)
+
+    def nodes_of_claim(self, claim: objects.PersistentVolumeClaim) -> tuple[str, ...]:
+        """Return the nodes of the pods that mount a claim, in order."""
+        pods = self.pods.store.by_index("claim", str(key_of(claim)))
+        return tuple(sorted({each.spec.node_name for each in pods if each.spec.node_name and not _has_ended(each)}))
+
     def models_of_pod(self, pod: objects.Object) -> list[Key]:
         """Return the Model that a pod fetches for."""
         return [key_of(each) for each in self.models.store.by_index("label", _labelled(pod, MODEL_LABEL))]
@@ -87,14 +125,14 @@ class Caches:
 def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
     """Return the informers, not running yet; no namespaces means all."""
     return Caches(
-        models=Informer(client, MODEL, namespaces=namespaces, indexes={"label": _by_label, "claim": _by_claim}),
+        models=Informer(client, MODEL, namespaces=namespaces, indexes=MODEL_INDEXES),
         inference_services=Informer(
             client, INFERENCE_SERVICE, namespaces=namespaces, indexes={"label": _by_label, "model": _by_model}
         ),
         claims=Informer(client, PVC, namespaces=namespaces),
         jobs=Informer(client, JOB, namespaces=namespaces, label_selector=MADE_BY_US),
-        pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes={"service": _by_service}),
-        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces),
+        pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes=POD_INDEXES),
+        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, indexes={"served": _served}),
         services=Informer(client, SERVICE, namespaces=namespaces),
         autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
     )
@@ -115,12 +153,15 @@ def _by_service(pod: objects.Pod) -> Iterable[str]:
 
 
 def _by_model(service: objects.CustomResource) -> Iterable[str]:
+    return tuple(str(Key(service.metadata.namespace, name)) for name in _models_of(service))
+
+
+def _models_of(service: objects.CustomResource) -> Iterable[str]:
     """A spec that is no InferenceService refers to nothing."""
     try:
-        reference = msgspec.json.decode(service.spec, type=_Reference)
+        return (msgspec.json.decode(service.spec, type=_Reference).model_ref,)
     except msgspec.MsgspecError:
         return ()
-    return (str(Key(service.metadata.namespace, reference.model_ref)),)
 
 
 def _by_target(autoscaler: objects.HorizontalPodAutoscaler) -> Iterable[str]:
@@ -136,5 +177,49 @@ def _by_claim(model: objects.CustomResource) -> Iterable[str]:
     return (str(Key(model.metadata.namespace, name)),) if name else ()
 
 
+def _by_retained(model: objects.CustomResource) -> Iterable[str]:
+    try:
+        kept = msgspec.json.decode(model.status, type=_Status).retained
+    except msgspec.MsgspecError:
+        return ()
+    return {_bytes(model.metadata.namespace, each.claim, each.sha256) for each in kept}
+
+
+def _by_mounts(pod: objects.Pod) -> Iterable[str]:
+    claims = (volume.persistent_volume_claim for volume in pod.spec.volumes)
+    return {str(Key(pod.metadata.namespace, each.claim_name)) for each in claims if each is not None}
+
+
+def _served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
+    """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they may be in."""
+    pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
+    digest = pod.metadata.annotations.get(MODEL_DIGEST) if pod else None
+    if pod is None or digest is None:
+        return ()
+    claims = (volume.persistent_volume_claim for volume in pod.spec.volumes)
+    return {_bytes(obj.metadata.namespace, each.claim_name, digest) for each in claims if each is not None}
+
+
+def _template(deployment: objects.Deployment) -> objects.Pod | None:
+    if deployment.metadata.labels.get(NAME) != "llmkube":
+        return None
+    try:
+        return msgspec.json.decode(deployment.spec, type=_Templated).template
+    except msgspec.MsgspecError:
+        return None
+
+
+def _bytes(namespace: str, claim: str, sha256: str) -> str:
+    return f"{namespace}/{claim}/{sha256}"
+
+
+def _has_ended(pod: objects.Pod) -> bool:
+    return pod.status.phase in {"Succeeded", "Failed"}
+
+
 def _labelled(obj: objects.Object, label: str) -> str:
     return f"{obj.metadata.namespace}/{obj.metadata.labels.get(label, '')}"
+
+
+MODEL_INDEXES = {"label": _by_label, "claim": _by_claim, "retained": _by_retained}
+POD_INDEXES = {"service": _by_service, "served": _served, "claim": _by_mounts}

@@ -8,7 +8,6 @@ being deleted, and nothing holds a deletion up: pods that mount the claim keep i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from llmkube.api.group import GROUP
@@ -16,20 +15,22 @@ from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.ephemeral import placed
+from llmkube.desired.fetch_result import Done
 from llmkube.desired.model_status import Sight, observe
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
-from llmkube.desired.resolution import Known, Resolution, licence_trouble, remembered
+from llmkube.desired.resolution import Known, confirmed
+from llmkube.desired.verdict import projector_trouble
 from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import MODEL, Key
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
+    from llmkube.controllers.model_collection import ModelCollection
     from llmkube.controllers.model_fetch import ModelFetch
-    from llmkube.controllers.model_source import SourceReader
+    from llmkube.controllers.model_sources import ModelSources
     from llmkube.controllers.progress import ProgressReader
-    from llmkube.controllers.resolver import Resolver
     from llmkube.kube.apply import Applier
     from llmkube.kube.events import EventRecorder, EventType
     from llmkube.kube.objects import CustomResource
@@ -44,10 +45,10 @@ class ModelReconciler:
 
     caches: Caches
     applier: Applier
-    resolver: Resolver
-    source: SourceReader
+    sources: ModelSources
     progress: ProgressReader
     fetch: ModelFetch
+    collection: ModelCollection
     events: EventRecorder
     clock: Clock
 
@@ -66,18 +67,19 @@ class ModelReconciler:
             await self._release(key, model)
             return Result()
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
-        sight = await self._advance(key, model)
+        sight = await self.collection.advance(model, await self._advance(key, model))
         await self._tell(key, model, sight)
         return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
     def _forget(self, key: Key) -> None:
-        self.resolver.forget(key)
-        self.progress.leave(key)
+        self.sources.forget(key)
+        self.fetch.forget(key)
 
     async def _release(self, key: Key, model: CustomResource) -> None:
         """The fetch ends before the Model is let go; its claim is collected by the owner reference."""
         self._forget(key)
         await self.fetch.stop(model)
+        await self.collection.stop(model)
         await self.applier.remove_finalizer(MODEL, model, FINALIZER)
 
     async def _advance(self, key: Key, model: CustomResource) -> Sight:
@@ -87,29 +89,39 @@ class ModelReconciler:
             self._forget(key)
             await self.fetch.stop(model)
             return Sight(model.metadata.generation, None, previous, refused=spec)
-        sight = Sight(model.metadata.generation, spec, previous, resolution=self._resolve(key, model, spec))
+        sight = self.sources.look(key, model, spec, previous)
         known = sight.resolution
-        if not isinstance(known, Known) or licence_trouble(spec, known):
+        if not isinstance(known, Known) or sight.verdict:
             self.progress.leave(key)
             return sight
         if spec.cache.mode == "Ephemeral":
+            await self.fetch.stop(model)
             found = placed(key, spec, known)
             return replace(sight, held=found) if isinstance(found, Trouble) else replace(sight, fetch=found)
+        if self._is_unwanted(model, spec, previous):
+            return replace(sight, unwanted=True)
         try:
-            return await self.fetch.advance(model, sight, spec, known)
+            sight = self._judged(spec, known, await self.fetch.advance(model, sight, spec, known))
         except REFUSALS as error:
             await self._tell(key, model, replace(sight, held=refusal(error)))
             raise
+        return sight
 
-    def _resolve(self, key: Key, model: CustomResource, spec: ModelSpec) -> Resolution | None:
-        """What the status says of this generation stands; the source is asked only about what it does not say."""
-        generation = model.metadata.generation
-        known = remembered(status_of(model, ModelStatus), generation=generation)
-        if known is not None:
-            return known
-        state = (model.metadata.uid, generation)
-        self.resolver.request(key, state, partial(self.source.read, key, spec))
-        return self.resolver.result(key, state)
+    def _is_unwanted(self, model: CustomResource, spec: ModelSpec, previous: ModelStatus) -> bool:
+        """What was begun is ended, and what is there stays, also when the last service goes."""
+        if spec.cache.prefetch or previous.sha256 or previous.retained or self.caches.services_of_model(model):
+            return False
+        return not self.caches.jobs.store.by_index("owner", model.metadata.uid)
+
+    def _judged(self, spec: ModelSpec, known: Known, sight: Sight) -> Sight:
+        """What a fetch told of the very bytes that it verified counts before what was said of them earlier."""
+        if not isinstance(sight.fetch, Done):
+            return sight
+        known, projector = confirmed(known, sight.fetch), sight.fetch.projector
+        refused = self.sources.verdict(spec, known)
+        if projector and projector.facts:
+            refused = refused or projector_trouble(spec.mmproj_source or "", projector.facts.architecture)
+        return replace(sight, resolution=known, verdict=refused)
 
     async def _tell(self, key: Key, model: CustomResource, sight: Sight) -> None:
         status = observe(sight, now=self.clock.now())

@@ -7,23 +7,26 @@ start a fetch into a claim that it does not know the uid of: a claim that was ma
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+from typing import TYPE_CHECKING
 
 from llmkube.desired import cache, fetch_job
-from llmkube.desired.claim_trouble import claim_trouble
+from llmkube.desired.claim_trouble import claim_trouble, several_nodes
 from llmkube.desired.fetch_result import Done, Failure, Tick
-from llmkube.desired.fetch_retry import retry_in
+from llmkube.desired.fetch_retry import retry
 from llmkube.desired.fetch_state import Lost, fetch_state
+from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import is_running
 from llmkube.kube.kinds import JOB, PVC, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llmkube.api.model import ModelSpec
+    from llmkube.api.model import ModelSpec, ModelStatus
     from llmkube.controllers.caches import Caches
+    from llmkube.controllers.claim_growth import ClaimGrowth
     from llmkube.controllers.progress import ProgressReader
     from llmkube.desired.model_status import Sight
+    from llmkube.desired.pod_trouble import Trouble
     from llmkube.desired.resolution import Known
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
@@ -38,6 +41,7 @@ class ModelFetch:
     caches: Caches
     applier: Applier
     progress: ProgressReader
+    growth: ClaimGrowth
     settings: OperatorSettings
     clock: Clock
 
@@ -45,44 +49,71 @@ class ModelFetch:
         """Return the sight with what is known of claim and fetch, after making the one that there was none of."""
         name = cache.claim_name(spec, model.metadata.name) or ""
         claim = self.caches.claims.store.get(Key(model.metadata.namespace, name))
-        held = claim_trouble(spec, known, name=name, live=claim)
+        held = claim_trouble(model, spec, known, name=name, live=claim)
         if claim is None:
             await self.stop(model)
-            if held is None and (wanted := cache.claim(model, spec, size_bytes=known.size_bytes or 0)):
+            if held is None and (wanted := cache.claim(model, spec, size_bytes=known.bytes_needed or 0)):
                 await self.applier.apply(PVC, wanted, None)
             return replace(sight, held=held)
-        return await self._fetch(model, replace(sight, held=held), spec, _into(spec, known, claim))
+        held = await self._grow(model, sight, spec, known, claim, held=held)
+        nodes = self.caches.nodes_of_claim(claim)
+        remark = sight.remark or several_nodes(claim, nodes)
+        target = _target(spec, known, claim, nodes)
+        return await self._fetch(
+            model, replace(sight, held=held, claim=name, target=target, remark=remark), spec, target
+        )
+
+    def forget(self, key: Key) -> None:
+        """The Model is gone, or its spec is refused: nothing is read or remembered of it."""
+        self.progress.leave(key)
+        self.growth.forget(key)
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
-        """Delete the Model's Jobs but the one named `keep`, and return that one."""
+        """Delete the Model's fetch Jobs but the one named `keep`, and return that one."""
         kept: Job | None = None
         for job in self.caches.jobs.store.by_index("owner", model.metadata.uid):
             if job.metadata.name == keep:
                 kept = job
-            else:
+            elif job.metadata.labels.get(COMPONENT) == "fetch":
                 await self.applier.delete(JOB, job)
         if kept is None:
             self.progress.leave(key_of(model))
         return kept
 
-    async def _fetch(self, model: CustomResource, sight: Sight, spec: ModelSpec, into: _Target) -> Sight:
+    async def _grow(
+        self,
+        model: CustomResource,
+        sight: Sight,
+        spec: ModelSpec,
+        known: Known,
+        claim: PersistentVolumeClaim,
+        *,
+        held: Trouble | None,
+    ) -> Trouble | None:
+        """What is fetched anew needs room beside what serves; without it the fetch says how much is missing."""
+        if held is not None and held.reason != "ClaimTooSmall":
+            return held
+        size = (known.bytes_needed or 0) + _kept(sight.previous, claim.metadata.name, known)
+        refused = await self.growth.grow(model, spec, claim, size_bytes=size)
+        return refused if held else None
+
+    async def _fetch(self, model: CustomResource, sight: Sight, spec: ModelSpec, target: fetch_job.Target) -> Sight:
         """A claim's trouble counts only while there is no Job: a fetch that runs tells better what it meets."""
-        name = fetch_job.job_name(model.metadata.name, spec, **into.identity)
+        name = fetch_job.job_name(model.metadata.name, spec, target)
         job = await self.stop(model, keep=name)
         pods = self.caches.pods.store.by_index("owner", job.metadata.uid) if job else []
         tick = self._follow(key_of(model), pods)
         state = fetch_state(job, pods, job_name=name, tick=tick, previous=sight.previous)
-        again = retry_in(job, now=self.clock.now()) if job is not None and isinstance(state, Failure) else None
-        if job is not None and (isinstance(state, Lost) or again == 0):
+        again = retry(job, state.reason) if job is not None and isinstance(state, Failure) else None
+        left = again.seconds(now=self.clock.now()) if again else None
+        if job is not None and (isinstance(state, Lost) or left == 0):
             await self.applier.delete(JOB, job)
         if job is not None or isinstance(state, Done):
-            return replace(sight, held=None, job_name=name, fetch=state, retry_in=again or None)
+            sight = replace(sight, again=again.at if again else None, retry_in=left or None)
+            return replace(sight, held=None, job_name=name, fetch=state)
         if sight.held is None:
-            await self.applier.apply(JOB, self._job(model, spec, into), None)
+            await self.applier.apply(JOB, fetch_job.job(model, spec, self.settings, target), None)
         return replace(sight, job_name=name, fetch=state)
-
-    def _job(self, model: CustomResource, spec: ModelSpec, into: _Target) -> dict[str, Any]:
-        return fetch_job.job(model, spec, self.settings, size=into.size, **into.identity)
 
     def _follow(self, key: Key, pods: Sequence[Pod]) -> Tick | None:
         """Only a pod that runs has anything to tell."""
@@ -94,23 +125,23 @@ class ModelFetch:
         return self.progress.tick(key, running[-1])
 
 
-class _Identity(TypedDict):
-    """What a fetch Job's name stands for."""
-
-    claim_name: str
-    claim_uid: str
-    sha256: str | None
-    etag: str | None
-
-
-class _Target(NamedTuple):
-    identity: _Identity
-    size: int | None
-
-
-def _into(spec: ModelSpec, known: Known, claim: PersistentVolumeClaim) -> _Target:
+def _target(spec: ModelSpec, known: Known, claim: PersistentVolumeClaim, nodes: Sequence[str]) -> fetch_job.Target:
     """The digest is the person's alone: the source's own would change the Job's name once the status forgets it."""
-    identity = _Identity(
-        claim_name=claim.metadata.name, claim_uid=claim.metadata.uid, sha256=spec.sha256, etag=known.etag
+    projector = known.projector
+    return fetch_job.Target(
+        claim_name=claim.metadata.name,
+        claim_uid=claim.metadata.uid,
+        sha256=spec.sha256,
+        etag=known.etag,
+        size=known.size_bytes,
+        mmproj_etag=projector.etag if projector else None,
+        mmproj_size=projector.size_bytes if projector else None,
+        nodes=tuple(nodes) if cache.is_one_nodes(claim) else (),
     )
-    return _Target(identity, known.size_bytes)
+
+
+def _kept(previous: ModelStatus, claim: str, known: Known) -> int:
+    """Bytes of before in the claim, those of the status that is about to be replaced among them."""
+    kept = sum(each.size_bytes for each in previous.retained if each.claim == claim)
+    is_other = previous.claim == claim and previous.sha256 is not None and previous.etag != known.etag
+    return kept + ((previous.size_bytes or 0) if is_other else 0)

@@ -1,23 +1,29 @@
 """Asks sources what they have, in the background: a source that is slow must never hold a reconcile worker.
 
-    request(key, fingerprint, job)   wants `job` run once for this state of the object; what was asked before is dropped
-    result(key, fingerprint)         what came of it; None while nothing has
-    forget(key)                      the object is gone
+    request(key, fingerprint, job)                 wants `job` run once for this state of the object; what was asked
+                                                   before is dropped
+    request(key, fingerprint, job, every=seconds)  wants it run now and then, the first time within `every`
+    result(key, fingerprint)                       what came of it; None while nothing has
+    forget(key)                                    the object is gone
 
-Answers are kept until the fingerprint changes; a failure that may heal is told, and tried again with
-back-off. Nothing that a source does, a bug in reading it included, may end `run`.
+Answers are kept until the fingerprint changes. A failure is told, and the question asked again with back-off: soon
+when it may heal by itself, now and then when somebody may mend it elsewhere, else not at all. All pauses have jitter.
+Nothing that a source does, a bug in reading it included, may end `run`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from llmkube.desired.conditions import one_line, reason_of
+from llmkube.desired.fetch_retry import MENDED_ELSEWHERE
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import Known, Resolution, Unresolved
 from llmkube.gguf.errors import GGUFError
@@ -37,6 +43,11 @@ Job = Callable[[], Awaitable[Known]]
 AT_ONCE = 8
 TIMEOUT = 120.0
 BACKOFF = Backoff(first=5.0, limit=600.0)
+SELDOM = Backoff(first=60.0, limit=3600.0)
+"""For what only a person can mend: a Secret, a permission, a file that is not there yet."""
+JITTER = 0.2
+LONGEST_WAIT = 3600.0
+"""Seconds for which a server's word (Retry-After) is taken."""
 
 
 @dataclass(eq=False)
@@ -46,6 +57,7 @@ class _Request:
     key: Key
     fingerprint: Hashable
     job: Job
+    every: float | None = None
     answer: Resolution | None = None
     failures: int = 0
     task: asyncio.Task[None] | None = None
@@ -61,23 +73,33 @@ class Resolver:
     """At most `at_once` questions at a time, each of at most `timeout` seconds; `notify` hears of every answer."""
 
     def __init__(
-        self, *, clock: Clock, notify: Callable[[Key], None], at_once: int = AT_ONCE, timeout: float = TIMEOUT
+        self,
+        *,
+        clock: Clock,
+        notify: Callable[[Key], None],
+        at_once: int = AT_ONCE,
+        timeout: float = TIMEOUT,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._clock = clock
         self._notify = notify
+        self._chance = chance
         self._timeout = timeout
         self._slots = asyncio.Semaphore(at_once)
         self._requests: dict[Key, _Request] = {}
         self._queue: asyncio.Queue[_Request] = asyncio.Queue()
 
-    def request(self, key: Key, fingerprint: Hashable, job: Job) -> None:
+    def request(self, key: Key, fingerprint: Hashable, job: Job, *, every: float | None = None) -> None:
         """Want an answer for this state of the object; the same state again asks nothing anew."""
         known = self._requests.get(key)
         if known is not None and known.fingerprint == fingerprint:
             return
         self.forget(key)
-        self._requests[key] = _Request(key, fingerprint, job)
-        self._queue.put_nowait(self._requests[key])
+        request = self._requests[key] = _Request(key, fingerprint, job, every)
+        if every is None:
+            self._queue.put_nowait(request)
+        else:
+            self._ask_in(request, every * self._chance())  # so that not all are asked when the operator starts
 
     def result(self, key: Key, fingerprint: Hashable) -> Resolution | None:
         """Return the answer for this state, a failure that is tried again included."""
@@ -106,12 +128,35 @@ class Resolver:
         answer = await _answer(request, timeout=self._timeout)
         if not self._is_current(request):
             return
-        request.answer = answer
-        if isinstance(answer, Unresolved) and not answer.permanent:
-            delay = BACKOFF.delay(request.failures)
+        if isinstance(answer, Unresolved):
             request.failures += 1
-            request.timer = self._clock.call_later(delay, lambda: self._queue.put_nowait(request))
-        self._notify(request.key)
+        else:
+            request.failures = 0
+        delay = self._pause(request, answer)
+        if delay is not None:
+            self._ask_in(request, delay)
+        if isinstance(answer, Unresolved):
+            answer = replace(answer, attempts=request.failures, again=self._moment(delay))
+        if answer != request.answer:
+            request.answer = answer
+            self._notify(request.key)
+
+    def _pause(self, request: _Request, answer: Resolution) -> float | None:
+        """Seconds until the next question, None when there is none."""
+        even = 1.0 - JITTER + 2 * JITTER * self._chance()
+        if isinstance(answer, Unresolved) and not answer.permanent:
+            return max(even * BACKOFF.delay(request.failures - 1), min(answer.retry_after or 0.0, LONGEST_WAIT))
+        if request.every is not None:
+            return even * request.every
+        if isinstance(answer, Unresolved) and answer.trouble.reason in MENDED_ELSEWHERE:
+            return even * SELDOM.delay(request.failures - 1)
+        return None
+
+    def _moment(self, delay: float | None) -> datetime | None:
+        return None if delay is None else (self._clock.now() + timedelta(seconds=delay)).replace(microsecond=0)
+
+    def _ask_in(self, request: _Request, delay: float) -> None:
+        request.timer = self._clock.call_later(delay, lambda: self._queue.put_nowait(request))
 
     def _is_current(self, request: _Request) -> bool:
         return self._requests.get(request.key) is request
@@ -137,7 +182,8 @@ async def _answer(request: _Request, *, timeout: float) -> Resolution:
 def _unresolved(key: Key, error: BaseException) -> Unresolved:
     match error:
         case SourceError():
-            return _because(error.reason, error.message, permanent=not error.retryable)
+            found = _because(error.reason, error.message, permanent=not error.retryable)
+            return replace(found, retry_after=error.retry_after)
         case GGUFError():
             return _because(error.reason, error.message, permanent=True)
         case KubeError():

@@ -1,7 +1,7 @@
 """What the operator may ask of the cluster, and why: manifests/rbac/operator.yaml is generated from it (hack/generate).
 
-Nothing more: no list of Secrets, no pods of its own making, no nodes. That it asks for nothing else, and uses all of
-it, is shown on a real control plane by tests/component/operator/test_rights.py.
+Nothing more: no list of Secrets or ConfigMaps, no pods of its own making, no nodes. That it asks for nothing else, and
+uses all of it, is shown on a real control plane by tests/component/operator/test_rights.py.
 """
 
 from __future__ import annotations
@@ -9,7 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from llmkube.kube.kinds import DEPLOYMENT, EVENT, HPA, INFERENCE_SERVICE, JOB, LEASE, MODEL, POD, PVC, SECRET, SERVICE
+from llmkube.kube.kinds import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    HPA,
+    INFERENCE_SERVICE,
+    JOB,
+    LEASE,
+    MODEL,
+    POD,
+    PVC,
+    SECRET,
+    SERVICE,
+)
 
 if TYPE_CHECKING:
     from llmkube.kube.kinds import Kind
@@ -50,6 +63,7 @@ IN_THE_CLUSTER = (
     Right((POD,), WATCHED),
     Right((POD,), ("get",), "log", "how far a fetch is"),
     Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
+    Right((CONFIG_MAP,), ("get",), why="by the name that a Model gives: certificates that its source needs"),
     Right((EVENT,), ("create", "patch")),
 )
 IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

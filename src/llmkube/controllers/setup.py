@@ -15,11 +15,14 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import Caches, caches
+from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
+from llmkube.controllers.model_collection import ModelCollection
 from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_source import SourceReader
+from llmkube.controllers.model_sources import ModelSources
 from llmkube.controllers.progress import ProgressReader
 from llmkube.controllers.resolver import Resolver
 from llmkube.kube.apply import Applier
@@ -73,13 +76,14 @@ def controllers(
     target = _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
+    writer = appliers[MODEL_MANAGER]
     models = ModelReconciler(
         caches=known,
-        applier=appliers[MODEL_MANAGER],
-        resolver=resolver,
-        source=source or SourceReader(client, settings),
+        applier=writer,
+        sources=ModelSources(resolver, source or SourceReader(client, settings), settings),
         progress=progress,
-        fetch=ModelFetch(known, appliers[MODEL_MANAGER], progress, settings, clock),
+        fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer), settings, clock),
+        collection=ModelCollection(known, writer, settings, clock),
         events=events,
         clock=clock,
     )
@@ -98,6 +102,10 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     owned(controller, known.claims, MODEL)
     mapped(controller, known.claims, known.models_of_claim)
     mapped(controller, known.pods, known.models_of_pod)
+    mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
+    mapped(controller, known.pods, known.models_retaining)
+    mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
+    mapped(controller, known.inference_services, known.model_of_service, part=attrgetter("spec"))
 
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:

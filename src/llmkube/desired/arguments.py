@@ -1,6 +1,6 @@
 """llama-server's arguments, for build b11669.
 
-    arguments(isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, model_path: str, context: int,
+    arguments(isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, files: Files, context: int,
               threads: int) -> tuple[str, ...]
     effective_context(spec: InferenceServiceSpec, facts: GGUFFacts | None) -> Context(size: int, clamped: bool)
     refused_extra_args(spec: InferenceServiceSpec) -> tuple[str, ...]     lines for a condition, none when all is well
@@ -39,6 +39,7 @@ _FIELDS: Mapping[str, str] = {
     "--api-key --api-key-file": "auth",
     "-ngl --gpu-layers --n-gpu-layers": "hardware.gpu.layers of the Model",
     "-sm --split-mode": "hardware.gpu.sharding of the Model",
+    "-mm --mmproj": "mmprojSource of the Model",
 }
 _OWN = (
     "-m --model -a --alias --host --port -cram --cache-ram --metrics --slots --no-slots --path --api-prefix "
@@ -71,12 +72,20 @@ def effective_context(spec: InferenceServiceSpec, facts: GGUFFacts | None) -> Co
     return Context(size, clamped=spec.context_size is not None and size < wanted)
 
 
+class Files(NamedTuple):
+    """Paths in the container: the model's first file, and its multimodal projector."""
+
+    model: str
+    mmproj: str | None = None
+
+
 def arguments(
-    isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, model_path: str, context: int, threads: int
+    isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, files: Files, context: int, threads: int
 ) -> tuple[str, ...]:
-    """Return the arguments of llama-server for the model at `model_path` in the container."""
+    """Return the arguments of llama-server for verified files."""
     return (
-        *("--model", model_path, "--alias", isvc_name),
+        *("--model", files.model, "--alias", isvc_name),
+        *(("--mmproj", files.mmproj) if files.mmproj else ()),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104 - a pod's address is all its own
         *("--ctx-size", str(context), "--parallel", str(spec.parallel or 1)),
         *("--threads", str(threads), "--cache-ram", str(CACHE_RAM_MIB if spec.mode == "chat" else 0)),

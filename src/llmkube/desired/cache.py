@@ -3,11 +3,14 @@
     claim_name(spec: ModelSpec, model_name: str) -> str | None      None: no claim, each pod fetches for itself
     claim(model: CustomResource, spec: ModelSpec, *, size_bytes: int, live: PersistentVolumeClaim | None = None)
         -> dict | None                                              None: there is no claim to make
+    may_grow(spec: ModelSpec, live: PersistentVolumeClaim, *, size_bytes: int) -> bool
+    is_one_nodes(live: PersistentVolumeClaim) -> bool               whether pods of one node alone can mount it
     is_too_small(live: PersistentVolumeClaim, *, size_bytes: int) -> bool
     ephemeral_size(spec: ModelSpec, *, size_bytes: int) -> str      of the emptyDir in mode Ephemeral
 
-A claim's spec cannot change once it is there, and server-side apply drops what is no longer applied. So pass the live
-claim whenever there is one: its own values are then applied again. It must never ask for a change of a live claim.
+A claim's spec cannot change once it is there but for its size, which may grow where its storage class allows it, and
+server-side apply drops what is no longer applied. So pass the live claim whenever there is one: its own values are then
+applied again. It must never ask for another change of a live claim, nor for less room.
 """
 
 from __future__ import annotations
@@ -58,13 +61,31 @@ def claim(
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
         "metadata": _metadata(model, spec),
-        "spec": _kept(_live_spec(live)) if live else _spec(spec.cache, size_bytes),
+        "spec": _grown(_live_spec(live), spec.cache, size_bytes) if live else _spec(spec.cache, size_bytes),
     }
 
 
 def is_too_small(live: PersistentVolumeClaim, *, size_bytes: int) -> bool:
     """Whether a claim that is there cannot hold the model."""
-    return _storage(_live_spec(live)) < size_bytes
+    return storage(live) < size_bytes
+
+
+def storage(live: PersistentVolumeClaim) -> int:
+    """Return the bytes that a claim asks for; 0 when it does not say."""
+    return _storage(_live_spec(live))
+
+
+def may_grow(spec: ModelSpec, live: PersistentVolumeClaim, *, size_bytes: int) -> bool:
+    """Whether a claim that the operator made is smaller than it would make it now."""
+    if spec.cache.mode not in {"PerModel", "Shared"}:
+        return False
+    return storage(live) < quantity.to_int(_requested(spec.cache, size_bytes))
+
+
+def is_one_nodes(live: PersistentVolumeClaim) -> bool:
+    """Whether it can be mounted on one node at a time (ReadWriteOnce, ReadWriteOncePod)."""
+    modes = _live_spec(live).get("accessModes")
+    return isinstance(modes, list) and bool(modes) and all(str(each).startswith("ReadWriteOnce") for each in modes)
 
 
 def ephemeral_size(spec: ModelSpec, *, size_bytes: int) -> str:
@@ -84,12 +105,15 @@ def _metadata(model: CustomResource, spec: ModelSpec) -> dict[str, Any]:
 
 
 def _spec(cache: Cache, size_bytes: int) -> dict[str, Any]:
-    floor = _SHARED_MINIMUM if cache.mode == "Shared" else 0
     wanted: dict[str, Any] = {
         "accessModes": [cache.access_mode or "ReadWriteOnce"],
-        "resources": {"requests": {"storage": cache.size or _rounded(size_bytes, floor=floor)}},
+        "resources": {"requests": {"storage": _requested(cache, size_bytes)}},
     }
     return wanted | ({"storageClassName": cache.storage_class_name} if cache.storage_class_name else {})
+
+
+def _requested(cache: Cache, size_bytes: int) -> str:
+    return cache.size or _rounded(size_bytes, floor=_SHARED_MINIMUM if cache.mode == "Shared" else 0)
 
 
 def _rounded(size_bytes: int, *, floor: int = 0) -> str:
@@ -98,9 +122,14 @@ def _rounded(size_bytes: int, *, floor: int = 0) -> str:
     return f"{-(-needed // _GI)}Gi"
 
 
-def _kept(live: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the live claim's values of the fields that cannot change."""
-    return {field: live[field] for field in _FIXED if field in live}
+def _grown(live: Mapping[str, Any], cache: Cache, size_bytes: int) -> dict[str, Any]:
+    """Return the live claim's values of the fields that cannot change, and its size or a larger one."""
+    kept = {field: live[field] for field in _FIXED if field in live}
+    wanted = _requested(cache, size_bytes)
+    if _storage(live) >= quantity.to_int(wanted):
+        return kept
+    requests = (live.get("resources") or {}).get("requests") or {}
+    return kept | {"resources": {"requests": {**requests, "storage": wanted}}}
 
 
 def _live_spec(live: PersistentVolumeClaim) -> dict[str, Any]:

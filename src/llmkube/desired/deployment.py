@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmkube.api.group import GROUP
-from llmkube.desired.arguments import API_KEYS_PATH, PORT, arguments, effective_context
+from llmkube.desired.arguments import API_KEYS_PATH, PORT, Files, arguments, effective_context
 from llmkube.desired.cache import MOUNT_PATH, claim_name, ephemeral_size
-from llmkube.desired.fetch_job import CACHE_VOLUME, DEADLINE_SECONDS, fetch_container, fetch_volumes, literal
+from llmkube.desired.fetch_job import CACHE_VOLUME, DEADLINE_SECONDS, Wanted, fetch_containers, fetch_volumes, literal
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.naming import child_name
@@ -60,7 +60,7 @@ def deployment(
         "containers": [_engine(name, spec, model_spec=model_spec, model_status=model_status, settings=settings)],
     }
     if claim_name(model_spec, model.metadata.name) is None:
-        pod["initContainers"] = [_fetcher(model, model_spec, model_status=model_status, settings=settings)]
+        pod["initContainers"] = _fetchers(model, model_spec, model_status=model_status, settings=settings)
     pod["volumes"] = _volumes(spec, model, model_spec=model_spec, model_status=model_status)
     annotations = {MODEL_DIGEST: model_status.sha256}
     return {
@@ -93,8 +93,8 @@ def _engine(
     """The container of the engine. It has no command: the images' own entrypoint is llama-server."""
     context = effective_context(spec, model_status.gguf).size
     resources = needs(spec, model_spec, model_status.memory, context=context)
-    path = literal(_model_path(isvc_name, model_status))
-    words = arguments(isvc_name, spec, model_spec, model_path=path, context=context, threads=resources.threads)
+    files = _files(isvc_name, model_status)
+    words = arguments(isvc_name, spec, model_spec, files=files, context=context, threads=resources.threads)
     environment = {"env": [variable.manifest() for variable in spec.env]} if spec.env else {}
     image = spec.image or settings.image(model_spec.hardware.accelerator)
     return {
@@ -111,18 +111,14 @@ def _engine(
     }
 
 
-def _fetcher(
+def _fetchers(
     model: CustomResource, model_spec: ModelSpec, *, model_status: ModelStatus, settings: OperatorSettings
-) -> dict[str, Any]:
-    """The init container that fetches for this pod alone: exactly the bytes that were verified for the Model."""
-    return fetch_container(
-        model,
-        model_spec,
-        settings,
-        sha256=model_status.sha256,
-        etag=model_status.etag,
-        size=model_status.size_bytes,
-    )
+) -> list[dict[str, Any]]:
+    """The init containers that fetch for this pod alone: exactly the bytes that were accepted for the Model."""
+    mmproj = model_status.mmproj
+    wanted = Wanted(model_status.sha256, model_status.etag, model_status.size_bytes)
+    projector = Wanted(mmproj.sha256, mmproj.etag, mmproj.size_bytes) if mmproj else Wanted()
+    return fetch_containers(model, model_spec, settings, wanted, projector)
 
 
 def _pod(spec: InferenceServiceSpec) -> dict[str, Any]:
@@ -134,10 +130,12 @@ def _pod(spec: InferenceServiceSpec) -> dict[str, Any]:
     }
 
 
-def _model_path(isvc_name: str, model_status: ModelStatus) -> str:
+def _files(isvc_name: str, model_status: ModelStatus) -> Files:
     if not model_status.path or not model_status.sha256:
         raise ValueError(f"{isvc_name}: expected a Model with path and sha256 in its status, found none; wait for it")
-    return f"{MOUNT_PATH}/{model_status.path}"
+    mmproj = model_status.mmproj
+    projector = literal(f"{MOUNT_PATH}/{mmproj.path}") if mmproj and mmproj.path else None
+    return Files(literal(f"{MOUNT_PATH}/{model_status.path}"), projector)
 
 
 def _mounts(spec: InferenceServiceSpec) -> list[dict[str, Any]]:
@@ -152,7 +150,9 @@ def _volumes(
     if claim:
         volumes: list[dict[str, Any]] = [{"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim}}]
     else:
-        limit = ephemeral_size(model_spec, size_bytes=model_status.size_bytes or 0)
+        mmproj = model_status.mmproj
+        size = (model_status.size_bytes or 0) + ((mmproj.size_bytes or 0) if mmproj else 0)
+        limit = ephemeral_size(model_spec, size_bytes=size)
         volumes = [{"name": CACHE_VOLUME, "emptyDir": {"sizeLimit": limit}}, *fetch_volumes(model_spec)]
     if spec.auth:
         items = [{"key": spec.auth.secret_ref.key, "path": "keys"}]

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.models.errors import SourceError
@@ -20,12 +22,19 @@ if TYPE_CHECKING:
 
 def placed(key: Key, spec: ModelSpec, known: Known) -> Done | Trouble:
     """Return what a pod's fetch will come to, or why that cannot be told."""
-    digest = spec.sha256 or known.sha256
+    found = _placed(key, spec.source, spec.sha256 or known.sha256, known.size_bytes)
+    if isinstance(found, Trouble) or known.projector is None:
+        return found
+    projector = _placed(key, known.projector.source, known.projector.sha256, known.projector.size_bytes)
+    return projector if isinstance(projector, Trouble) else msgspec.structs.replace(found, projector=projector)
+
+
+def _placed(key: Key, source: str, digest: str | None, size: int | None) -> Done | Trouble:
     if digest is None:
-        fix = "set spec.sha256, or another cache mode"
-        return Trouble("DigestUnknown", f"spec.cache.mode Ephemeral: expected the SHA-256, the source has none; {fix}")
+        line = f"spec.cache.mode Ephemeral: expected the SHA-256 of {source}, its source states none"
+        return Trouble("DigestUnknown", f"{line}; set spec.sha256 (of the model), or another cache mode")
     try:
-        name = parse(spec.source).filename
+        name = parse(source).filename
     except SourceError as error:
         return Trouble(error.reason, error.message)
-    return Done(digest, known.size_bytes or 0, f"v1/models/{key.namespace}/{key.name}/{digest[:12]}/{name}")
+    return Done(digest, size or 0, f"v1/models/{key.namespace}/{key.name}/{digest[:12]}/{name}")

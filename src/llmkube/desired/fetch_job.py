@@ -1,11 +1,11 @@
-"""The Job that brings a model's bytes into its claim, and the container that does it.
+"""The Job that brings a model's bytes into its claim, and the containers that do it.
 
-    job_name(model_name: str, spec: ModelSpec, *, claim_name: str, claim_uid: str, sha256: str | None,
-             etag: str | None) -> str
-    job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, *, claim_name: str, claim_uid: str,
-        sha256: str | None, etag: str | None, size: int | None) -> dict
-    fetch_container(model, spec, settings, *, sha256, etag, size) -> dict      mounts the volume `models` at /models
-    fetch_volumes(spec: ModelSpec) -> list[dict]                               what else the container mounts
+    Target(claim_name, claim_uid, sha256, etag, size, mmproj_etag, mmproj_size, nodes)     what a fetch is about
+    job_name(model_name: str, spec: ModelSpec, target: Target) -> str
+    job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, target: Target) -> dict
+    fetch_containers(model, spec, settings, wanted: Wanted, projector: Wanted) -> list[dict]
+                                                       the projector's first; both mount the volume `models` at /models
+    fetch_volumes(spec: ModelSpec) -> list[dict]       what else the containers mount
 
 A Job's template cannot change: create the Job when there is none of that name, never apply over a live one. What may
 change the outcome is part of the name, so that a corrected spec gets a Job of its own. Credentials must never get into
@@ -14,7 +14,8 @@ the command: they come from the environment.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llmkube.desired.cache import MOUNT_PATH
 from llmkube.desired.images import pull_policy
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource
 
 CONTAINER = "fetch"
+PROJECTOR_CONTAINER = "fetch-mmproj"
 CACHE_VOLUME = "models"
 SOURCE_PATH = "/source"
+PROJECTOR_SOURCE_PATH = "/source-mmproj"
 CA_PATH = "/etc/llmkube/ca"
 PERMANENT = 65
 """Exit code of the fetcher that says: trying again will not help."""
@@ -39,37 +42,56 @@ DEADLINE_SECONDS = 24 * 60 * 60
 BACKOFF_LIMIT = 6
 
 
-def job_name(
-    model_name: str, spec: ModelSpec, *, claim_name: str, claim_uid: str, sha256: str | None, etag: str | None
-) -> str:
-    """Return the name of the Job that fetches these bytes into this claim with these credentials."""
+_TELLING = ("--facts", "--result", "/dev/termination-log", "--progress", "json")
+
+
+class Wanted(NamedTuple):
+    """What is known beforehand of the bytes that one container fetches."""
+
+    sha256: str | None = None
+    etag: str | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a fetch is about. `nodes` are those that hold a claim which only one node can mount."""
+
+    claim_name: str
+    claim_uid: str
+    sha256: str | None = None
+    etag: str | None = None
+    size: int | None = None
+    mmproj_etag: str | None = None
+    mmproj_size: int | None = None
+    nodes: tuple[str, ...] = ()
+
+
+def job_name(model_name: str, spec: ModelSpec, target: Target) -> str:
+    """Return the name of the Job that fetches these bytes into this claim with these credentials.
+
+    Bytes without an entity tag are told from others of the same address by their number.
+    """
     secret = spec.source_secret_ref.name if spec.source_secret_ref else ""
     bundle = f"{spec.ca_bundle_ref.name}/{spec.ca_bundle_ref.key}" if spec.ca_bundle_ref else ""
-    parts = (model_name, spec.source, sha256 or "", etag or "", claim_name, claim_uid, secret, bundle)
+    parts = [model_name, spec.source, target.sha256 or "", target.etag or str(target.size or "")]
+    parts += [target.claim_name, target.claim_uid, secret, bundle]
+    if spec.mmproj_source:
+        parts += [spec.mmproj_source, target.mmproj_etag or str(target.mmproj_size or "")]
     return child_name(model_name, f"fetch-{short_hash(*parts)}")
 
 
-def job(
-    model: CustomResource,
-    spec: ModelSpec,
-    settings: OperatorSettings,
-    *,
-    claim_name: str,
-    claim_uid: str,
-    sha256: str | None,
-    etag: str | None,
-    size: int | None,
-) -> dict[str, Any]:
+def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, target: Target) -> dict[str, Any]:
     """Return the Job. It is kept when it ends: its outcome is what the Model's status tells."""
-    name = job_name(model.metadata.name, spec, claim_name=claim_name, claim_uid=claim_uid, sha256=sha256, etag=etag)
     labels = model_labels(model.metadata.name, "fetch")
-    container = fetch_container(model, spec, settings, sha256=sha256, etag=etag, size=size)
-    cache = {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim_name}}
+    wanted = Wanted(target.sha256, target.etag, target.size)
+    projector = Wanted(None, target.mmproj_etag, target.mmproj_size)
+    containers = fetch_containers(model, spec, settings, wanted, projector)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": name,
+            "name": job_name(model.metadata.name, spec, target),
             "namespace": model.metadata.namespace,
             "labels": labels,
             "ownerReferences": [owner_reference(model)],
@@ -77,50 +99,102 @@ def job(
         "spec": {
             "backoffLimit": BACKOFF_LIMIT,
             "activeDeadlineSeconds": DEADLINE_SECONDS,
-            "podFailurePolicy": {"rules": _failure_rules()},
+            "podFailurePolicy": {"rules": failure_rules([each["name"] for each in containers])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": _pod(container, [cache, *fetch_volumes(spec)]),
+                "spec": pod(containers, [cache_volume(target.claim_name), *fetch_volumes(spec)], target.nodes),
             },
         },
     }
 
 
-def fetch_container(
-    model: CustomResource,
-    spec: ModelSpec,
-    settings: OperatorSettings,
-    *,
-    sha256: str | None,
-    etag: str | None,
-    size: int | None,
-) -> dict[str, Any]:
-    """Return the container that runs `llmkube fetch`; its last words are in the termination message."""
-    expected = _flags({"--sha256": sha256, "--size": size, "--etag": etag})
-    subject = ["--namespace", model.metadata.namespace, "--name", model.metadata.name]
-    where = ["--cache", MOUNT_PATH, *subject, "--result", "/dev/termination-log", "--progress", "json"]
-    command = ["llmkube", "fetch", _source(spec.source), *where, *expected, *_allowed(spec.source, settings)]
+def fetch_containers(
+    model: CustomResource, spec: ModelSpec, settings: OperatorSettings, wanted: Wanted, projector: Wanted
+) -> list[dict[str, Any]]:
+    """Return the containers that run `llmkube fetch`; their last words are in their termination messages."""
+    command = _command(model, spec.source, SOURCE_PATH, settings, wanted)
+    last = _container(CONTAINER, spec.source, spec, settings, command)
+    if not spec.mmproj_source:
+        return [last]
+    command = _command(model, spec.mmproj_source, PROJECTOR_SOURCE_PATH, settings, projector)
+    return [_container(PROJECTOR_CONTAINER, spec.mmproj_source, spec, settings, command), last]
+
+
+def fetch_volumes(spec: ModelSpec) -> list[dict[str, Any]]:
+    """Return the volumes that the containers mount besides the cache."""
+    volumes: list[dict[str, Any]] = []
+    for name, source in (("source", spec.source), ("source-mmproj", spec.mmproj_source or "")):
+        if claim := _source_claim(source):
+            volumes.append({"name": name, "persistentVolumeClaim": {"claimName": claim}})
+    if bundle := spec.ca_bundle_ref:
+        items = [{"key": bundle.key, "path": "ca.crt"}]
+        volumes.append({"name": "ca-bundle", "configMap": {"name": bundle.name, "items": items}})
+    return volumes
+
+
+def cache_volume(claim_name: str) -> dict[str, Any]:
+    """Return the volume of a claim that is a cache."""
+    return {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim_name}}
+
+
+def pod(containers: list[dict[str, Any]], volumes: list[dict[str, Any]], nodes: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the pod that runs one container after the other, on one of `nodes` where it can."""
+    first, last = containers[:-1], containers[-1]
     return {
-        "name": CONTAINER,
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": pod_security(),
+        **({"initContainers": first} if first else {}),
+        "containers": [last],
+        "volumes": volumes,
+        **({"affinity": _beside(nodes)} if nodes else {}),
+    }
+
+
+def failure_rules(containers: list[str]) -> list[dict[str, Any]]:
+    """A permanent error ends the Job at once; a pod that was evicted does not count as a failure."""
+    codes = [{"containerName": name, "operator": "In", "values": [PERMANENT]} for name in reversed(containers)]
+    return [
+        *({"action": "FailJob", "onExitCodes": each} for each in codes),
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    ]
+
+
+def fetcher_container(
+    name: str, settings: OperatorSettings, command: list[str], mounts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a container of the fetcher's image with the cache at /models."""
+    return {
+        "name": name,
         "image": settings.fetcher_image,
         "imagePullPolicy": pull_policy(settings.fetcher_image),
         "command": [literal(word) for word in command],
         "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
         "securityContext": container_security(),
-        "volumeMounts": [{"name": CACHE_VOLUME, "mountPath": MOUNT_PATH}, *_extra_mounts(spec)],
-        **_environment(spec, settings),
+        "volumeMounts": [{"name": CACHE_VOLUME, "mountPath": MOUNT_PATH}, *mounts],
     }
 
 
-def fetch_volumes(spec: ModelSpec) -> list[dict[str, Any]]:
-    """Return the volumes that the container mounts besides the cache."""
-    volumes: list[dict[str, Any]] = []
-    if claim := _source_claim(spec.source):
-        volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim}})
-    if bundle := spec.ca_bundle_ref:
-        items = [{"key": bundle.key, "path": "ca.crt"}]
-        volumes.append({"name": "ca-bundle", "configMap": {"name": bundle.name, "items": items}})
-    return volumes
+def _container(
+    name: str, source: str, spec: ModelSpec, settings: OperatorSettings, command: list[str]
+) -> dict[str, Any]:
+    return fetcher_container(name, settings, command, _extra_mounts(spec)) | _environment(spec, source, settings)
+
+
+def _command(model: CustomResource, source: str, mounted: str, settings: OperatorSettings, wanted: Wanted) -> list[str]:
+    """The command of one fetch; a claim that is the source is mounted at `mounted`."""
+    expected = _flags({"--sha256": wanted.sha256, "--size": wanted.size, "--etag": wanted.etag})
+    subject = ["--namespace", model.metadata.namespace, "--name", model.metadata.name]
+    where = ["--cache", MOUNT_PATH, *subject, *_TELLING]
+    allowed = _allowed(source, mounted, settings)
+    return ["llmkube", "fetch", _source(source, mounted), *where, *expected, *allowed]
+
+
+def _beside(nodes: tuple[str, ...]) -> dict[str, Any]:
+    """A wish, no demand: the volume may have moved on when the pod is scheduled."""
+    field = {"key": "metadata.name", "operator": "In", "values": [nodes[0]]}
+    term = {"weight": 100, "preference": {"matchFields": [field]}}
+    return {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
 def literal(word: str) -> str:
@@ -128,39 +202,20 @@ def literal(word: str) -> str:
     return word.replace("$", "$$")
 
 
-def _pod(container: dict[str, Any], volumes: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "restartPolicy": "Never",
-        "automountServiceAccountToken": False,
-        "securityContext": pod_security(),
-        "containers": [container],
-        "volumes": volumes,
-    }
-
-
-def _failure_rules() -> list[dict[str, Any]]:
-    """A permanent error ends the Job at once; a pod that was evicted does not count as a failure."""
-    codes = {"containerName": CONTAINER, "operator": "In", "values": [PERMANENT]}
-    return [
-        {"action": "FailJob", "onExitCodes": codes},
-        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-    ]
-
-
 def _flags(values: dict[str, str | int | None]) -> list[str]:
     return [word for flag, value in values.items() if value is not None for word in (flag, str(value))]
 
 
-def _allowed(source: str, settings: OperatorSettings) -> list[str]:
+def _allowed(source: str, mounted: str, settings: OperatorSettings) -> list[str]:
     """What the administrator allows; a claim's files are below the one directory where it is mounted."""
-    roots = (SOURCE_PATH,) if _source_claim(source) else settings.source_roots
+    roots = (mounted,) if _source_claim(source) else settings.source_roots
     hosts = [word for host in settings.source_allow for word in ("--allow", host)]
     return hosts + [word for root in roots for word in ("--allow-root", root)]
 
 
-def _source(source: str) -> str:
+def _source(source: str, mounted: str) -> str:
     claim = _source_claim(source)
-    return f"file://{SOURCE_PATH}/{source.removeprefix(f'pvc://{claim}/')}" if claim else source
+    return f"file://{mounted}/{source.removeprefix(f'pvc://{claim}/')}" if claim else source
 
 
 def _source_claim(source: str) -> str:
@@ -169,21 +224,21 @@ def _source_claim(source: str) -> str:
     return rest.partition("/")[0] if scheme == "pvc" else ""
 
 
-def _environment(spec: ModelSpec, settings: OperatorSettings) -> dict[str, Any]:
+def _environment(spec: ModelSpec, source: str, settings: OperatorSettings) -> dict[str, Any]:
     """What a Secret may tell is named one by one: with all of it, it could name a proxy, which the policy trusts."""
     values = {
         "LLMKUBE_CA_BUNDLE": f"{CA_PATH}/ca.crt" if spec.ca_bundle_ref else "",
         "HF_ENDPOINT": settings.hugging_face if settings.hugging_face != HUGGING_FACE else "",
     }
     env = [{"name": name, "value": value} for name, value in values.items() if value]
-    env += _credentials(spec)
+    env += _credentials(spec, source)
     return {"env": env} if env else {}
 
 
-def _credentials(spec: ModelSpec) -> list[dict[str, Any]]:
+def _credentials(spec: ModelSpec, source: str) -> list[dict[str, Any]]:
     if spec.source_secret_ref is None:
         return []
-    keys = secret_keys(spec.source.partition("://")[0].lower())
+    keys = secret_keys(source.partition("://")[0].lower())
     name = spec.source_secret_ref.name
     return [
         {"name": variable, "valueFrom": {"secretKeyRef": {"name": name, "key": key, "optional": True}}}
@@ -192,7 +247,7 @@ def _credentials(spec: ModelSpec) -> list[dict[str, Any]]:
 
 
 def _extra_mounts(spec: ModelSpec) -> list[dict[str, Any]]:
-    paths = {"source": SOURCE_PATH, "ca-bundle": CA_PATH}
+    paths = {"source": SOURCE_PATH, "source-mmproj": PROJECTOR_SOURCE_PATH, "ca-bundle": CA_PATH}
     return [
         {"name": volume["name"], "mountPath": paths[volume["name"]], "readOnly": True} for volume in fetch_volumes(spec)
     ]

@@ -6,27 +6,47 @@ Pure. The bytes come from a pod that handled somebody's download: what does not 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
+from pydantic import BaseModel, ValidationError
 
+from llmkube.api.model import GGUFFacts, ModelMemory
 from llmkube.desired.conditions import one_line, reason_of
 
 LONGEST = 4096
 LARGEST = 2**63 - 1
+R = TypeVar("R", bound=BaseModel)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"v1/models(/(?!\.)[^/\x00-\x1f\x7f]{1,255}){4}")
 
 
 class Done(Struct, frozen=True, tag_field="event", tag="done"):
-    """Verified and in the cache: `path` is relative to the cache's root, `bytes` the sum of all `files`."""
+    """Verified and in the cache: `path` is relative to the cache's root, `bytes` the sum of all `files`.
+
+    `gguf` and `memory` are what the header of these very bytes says, as the status has it. The `projector` is another
+    fetch's, of the same pod.
+    """
 
     sha256: str
     bytes: int
     path: str
     etag: str | None = None
     files: int = 1
+    gguf: dict[str, Any] | None = None
+    memory: dict[str, Any] | None = None
+    projector: Done | None = None
+
+    @property
+    def facts(self) -> GGUFFacts | None:
+        """What the header says; None when it is not told as the API has it."""
+        return _validated(GGUFFacts, self.gguf)
+
+    @property
+    def needs(self) -> ModelMemory | None:
+        """What it needs in memory."""
+        return _validated(ModelMemory, self.memory)
 
 
 class Failure(Struct, frozen=True, tag_field="event", tag="error"):
@@ -53,7 +73,7 @@ def last_words(message: str) -> Done | Failure | None:
     """Return what a fetch ended with; None when the message is not its own (it was killed, or cut off)."""
     match _decoded(message):
         case Done() as done if _SHA256.fullmatch(done.sha256) and _PATH.fullmatch(done.path) and _fits(done.bytes):
-            return done
+            return msgspec.structs.replace(done, projector=None)
         case Failure(reason, said, retryable):
             return Failure(reason_of(reason, otherwise="FetchFailed"), one_line(said), retryable)
     return None
@@ -76,6 +96,13 @@ def _decoded(text: str) -> Any:
     try:
         return _EVENT.decode(lines[-1]) if lines else None
     except msgspec.MsgspecError:
+        return None
+
+
+def _validated(record: type[R], found: dict[str, Any] | None) -> R | None:
+    try:
+        return record.model_validate(found) if found else None
+    except ValidationError:
         return None
 
 

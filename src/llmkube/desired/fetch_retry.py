@@ -1,31 +1,49 @@
 """When a fetch whose Job gave up is begun anew.
 
-A Job tries a few times and then ends for good, but a host that was away for an hour comes back. What can never succeed
-ended by the Job's pod failure policy (KEP-3329), and waits for another spec.
+A Job tries a few times and then ends for good, but a host that was away for an hour comes back. What ended by the Job's
+pod failure policy (KEP-3329) can never succeed and waits for another spec, but for what somebody may mend elsewhere: a
+permission, a certificate, a file that is not there yet.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmkube.kube.objects import Job
 
 PAUSE_SECONDS = 600.0
+LONG_PAUSE_SECONDS = 3600.0
 PERMANENT = "PodFailurePolicy"
+MENDED_ELSEWHERE = frozenset({"Unauthorized", "Forbidden", "NotFound", "CertificateNotTrusted"})
+"""Refusals that heal without another spec: by a Secret, a server's permission or certificate, an upload."""
 
 
-def retry_in(job: Job, *, now: datetime) -> float | None:
-    """Return the seconds until the Job is to be replaced, 0 when it is time; None when it is not over, or for good.
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """When the next fetch begins, and the pause in seconds that led there."""
 
-    Of a clock that is far from the one that wrote the Job's end nothing can be learned: then it is time.
-    """
+    at: datetime
+    pause: float
+
+    def seconds(self, *, now: datetime) -> float:
+        """Return the seconds until then, 0 when it is time.
+
+        Of a clock that is far from the one that wrote the Job's end nothing can be learned: then it is time.
+        """
+        left = (self.at - now).total_seconds()
+        return left if 0 < left < 2 * self.pause else 0.0
+
+
+def retry(job: Job, reason: str = "") -> Retry | None:
+    """Return when the Job, which failed for `reason`, is replaced; None when it is not over, or for good."""
     failed = next((each for each in job.status.conditions if each.type == "Failed" and each.status == "True"), None)
-    if failed is None or failed.reason == PERMANENT:
+    if failed is None or (failed.reason == PERMANENT and reason not in MENDED_ELSEWHERE):
         return None
-    since = (now - _time(failed.last_transition_time)).total_seconds()
-    return PAUSE_SECONDS - since if abs(since) < PAUSE_SECONDS else 0.0
+    pause = LONG_PAUSE_SECONDS if failed.reason == PERMANENT else PAUSE_SECONDS
+    return Retry(_time(failed.last_transition_time) + timedelta(seconds=pause), pause)
 
 
 def _time(text: str | None) -> datetime:

@@ -9,16 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from llmkube.api.conditions import CACHED, Condition
 from llmkube.desired.conditions import LONGEST_MESSAGE, one_line
-from llmkube.desired.fetch_job import CONTAINER
+from llmkube.desired.fetch_job import CONTAINER, PROJECTOR_CONTAINER
 from llmkube.desired.fetch_result import Done, Failure, Tick, last_words
 from llmkube.desired.pod_trouble import Trouble, in_words, is_running, trouble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from llmkube.api.model import ModelStatus
+    from llmkube.api.model import ModelStatus, Projector
     from llmkube.kube.objects import ContainerStateTerminated, Job, Pod
 
 _ROOM = LONGEST_MESSAGE - 128
@@ -49,7 +51,7 @@ def fetch_state(
         return remembered(previous, job_name) or Fetching()
     pod = max(pods, key=lambda each: (each.metadata.creation_timestamp or "", each.metadata.name), default=None)
     ended = _ended(pod) if pod else None
-    words = last_words(ended.message) if ended else None
+    words = _last_words(pod, ended) if pod and ended else None
     if isinstance(words, Done) and ended and ended.exit_code == 0:
         return words
     if pod is not None and ended is None:
@@ -72,7 +74,7 @@ def remembered(previous: ModelStatus, job_name: str) -> Done | None:
     known = cached is not None and cached.status == "True" and cached.message.endswith(_mark(job_name))
     if not known or previous.sha256 is None or previous.path is None:
         return None
-    return Done(previous.sha256, previous.size_bytes or 0, previous.path)
+    return Done(previous.sha256, previous.size_bytes or 0, previous.path, projector=_projector(previous.mmproj))
 
 
 def _remembered_failure(previous: ModelStatus, job: Job) -> Failure | None:
@@ -106,7 +108,31 @@ def _fetching(pod: Pod | None, words: Done | Failure | None, tick: Tick | None) 
 
 
 def _ended(pod: Pod) -> ContainerStateTerminated | None:
+    """How the model's fetch ended, or the projector's before it, which then was the last."""
+    first = _projectors(pod)
+    if first is not None and first.exit_code != 0:
+        return first
     return next((each.state.terminated for each in pod.status.container_statuses if each.name == CONTAINER), None)
+
+
+def _projectors(pod: Pod) -> ContainerStateTerminated | None:
+    found = (each.state.terminated for each in pod.status.init_container_statuses if each.name == PROJECTOR_CONTAINER)
+    return next(found, None)
+
+
+def _last_words(pod: Pod, ended: ContainerStateTerminated) -> Done | Failure | None:
+    """The model's last words with the projector's, where there is one; without those nothing is known."""
+    words, first = last_words(ended.message), _projectors(pod)
+    if not isinstance(words, Done) or first is None:
+        return words
+    projector = last_words(first.message)
+    return msgspec.structs.replace(words, projector=projector) if isinstance(projector, Done) else None
+
+
+def _projector(known: Projector | None) -> Done | None:
+    if known is None or known.sha256 is None or known.path is None:
+        return None
+    return Done(known.sha256, known.size_bytes or 0, known.path)
 
 
 def _is(job: Job, kind: str) -> bool:

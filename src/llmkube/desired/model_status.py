@@ -8,20 +8,24 @@ they date. Nothing here may raise for what a cluster or a source says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api import quantity
-from llmkube.api.model import ModelPhase, ModelSpec, ModelStatus, Progress
+from llmkube.api.model import ModelPhase, ModelSpec, ModelStatus, Progress, Projector
 from llmkube.desired.conditions import merged
 from llmkube.desired.fetch_result import Done, Failure, Tick
 from llmkube.desired.fetch_state import Fetching, FetchState
 from llmkube.desired.model_conditions import Stand, findings
 from llmkube.desired.pod_trouble import Trouble
-from llmkube.desired.resolution import Known, Resolution, Unresolved, licence_trouble, quantization_trouble
+from llmkube.desired.resolution import Known, Resolution, Unresolved
+from llmkube.desired.retained import Place, retained
+from llmkube.desired.verdict import licence_trouble, remark
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from llmkube.desired.fetch_job import Target
 
 HELD_UP = frozenset({"Unschedulable", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError"})
 
@@ -30,8 +34,10 @@ HELD_UP = frozenset({"Unschedulable", "ErrImagePull", "InvalidImageName", "Creat
 class Sight:
     """All that was seen. `spec` is None when it cannot be read; `refused` then says why, or what is not honoured.
 
-    `held` is what keeps the fetch from being started (a claim that is not there); `fetch` is None while there is none,
-    `retry_in` the seconds until one that failed is begun anew.
+    `verdict` is why the model is not accepted; `unwanted` that nobody asks for it yet; `held` what keeps the fetch from
+    being started (a claim that is not there); `fetch` is None while there is none; one that failed is begun anew at
+    `again`, in `retry_in` seconds. `remark` is told and stops nothing. `claim` is where the bytes are, `target` what
+    their fetch is about; `gone` are bytes of before that are no longer there.
     """
 
     generation: int
@@ -39,25 +45,36 @@ class Sight:
     previous: ModelStatus
     refused: Trouble | None = None
     resolution: Resolution | None = None
+    verdict: Trouble | None = None
+    unwanted: bool = False
     held: Trouble | None = None
+    claim: str | None = None
+    target: Target | None = None
     job_name: str = ""
     fetch: FetchState | None = None
+    again: datetime | None = None
     retry_in: float | None = None
+    remark: Trouble | None = None
+    gone: frozenset[Place] = frozenset()
 
 
 def observe(sight: Sight, *, now: datetime) -> ModelStatus:
     """Return the whole status; `now` is used only for what has changed."""
     stand = _stand(sight)
-    known = sight.resolution if isinstance(sight.resolution, Known) else None
-    done = stand.done
+    known, done = stand.known, stand.done
     size = done.bytes if done and done.bytes else (known.size_bytes if known else None)
+    claim = sight.claim if done and stand.at == "cache" else None
+    current = Place(claim, done.sha256) if claim and done else None
+    kept = retained(sight.previous, current=current, gone=sight.gone)
     status = ModelStatus(
         phase=stand.phase,
         size=quantity.format_bytes(size) if size else None,
         size_bytes=size,
         path=done.path if done else None,
+        claim=claim,
         accelerator_ready=True if sight.spec and sight.spec.hardware.accelerator == "cpu" else None,
         last_updated=sight.previous.last_updated,
+        source=sight.spec.source if sight.spec and known else None,
         observed_generation=sight.generation,
         sha256=done.sha256 if done else None,
         etag=known.etag if known else None,
@@ -65,7 +82,14 @@ def observe(sight: Sight, *, now: datetime) -> ModelStatus:
         progress=_progress(stand, sight),
         gguf=known.facts if known else None,
         memory=known.memory if known else None,
-        conditions=merged(sight.previous.conditions, findings(stand), now=now, generation=sight.generation),
+        mmproj=_projector(known, done),
+        retained=kept,
+        conditions=merged(
+            sight.previous.conditions,
+            findings(replace(stand, kept=bool(kept))),
+            now=now,
+            generation=sight.generation,
+        ),
     )
     return dated(status, sight.previous, now=now)
 
@@ -84,32 +108,44 @@ def _stand(sight: Sight) -> Stand:
     match sight.resolution:
         case None:
             return Stand("Resolving", at="source")
-        case Unresolved(trouble, permanent):
-            return Stand("Failed" if permanent else "Resolving", at="source", trouble=trouble)
+        case Unresolved() as unresolved:
+            phase: ModelPhase = "Failed" if unresolved.permanent else "Resolving"
+            return Stand(phase, at="source", trouble=unresolved.told, again=unresolved.again)
         case Known() as known:
             return _resolved(sight, sight.spec, known)
 
 
 def _resolved(sight: Sight, spec: ModelSpec, known: Known) -> Stand:
-    if refused := licence_trouble(spec, known):
-        return Stand("Failed", at="policy", known=known, trouble=refused)
+    if sight.verdict:
+        return Stand("Failed", at="policy", known=known, trouble=sight.verdict)
+    if sight.unwanted:
+        return Stand("Pending", at="cache", known=known, unwanted=True)
     if sight.held:
         return Stand("Pending", at="cache", known=known, trouble=sight.held)
-    remark = quantization_trouble(spec, known)
-    fetch = sight.fetch or Fetching()
+    fetch, job = sight.fetch or Fetching(), sight.job_name
     match fetch:
-        case Done() if spec.cache.mode == "Ephemeral":
-            return Stand("Ready", at="pods", known=known, done=fetch, trouble=remark)
-        case Done() if spec.sha256 not in {None, fetch.sha256}:
-            differs = f"spec.sha256: expected {spec.sha256}, found {fetch.sha256}; correct spec.sha256 or spec.source"
-            return Stand("Failed", at="cache", known=known, trouble=Trouble("DigestMismatch", differs))
         case Done():
-            return Stand("Ready", at="cache", known=known, done=fetch, job=sight.job_name, trouble=remark)
+            return _done(sight, spec, known, fetch)
         case Failure(reason, message):
-            return Stand("Failed", at="cache", known=known, job=sight.job_name, trouble=Trouble(reason, message))
+            trouble = Trouble(reason, message)
+            return Stand("Failed", at="cache", known=known, job=job, trouble=trouble, again=sight.again)
         case Fetching():
-            return Stand(_phase(fetch), at="cache", known=known, job=sight.job_name, trouble=fetch.trouble)
-    return Stand("Downloading", at="cache", known=known, job=sight.job_name)
+            phase, held_up = _phase(fetch), fetch.trouble
+            return Stand(phase, at="cache", known=known, job=job, trouble=held_up, remark=sight.remark)
+    return Stand("Downloading", at="cache", known=known, job=job)
+
+
+def _done(sight: Sight, spec: ModelSpec, known: Known, done: Done) -> Stand:
+    """A licence that nobody could read may not be one that is allowed."""
+    if known.facts is None and (refused := licence_trouble(spec, known)):
+        return Stand("Failed", at="policy", known=known, trouble=refused)
+    told = sight.remark or remark(spec, known)
+    if spec.cache.mode == "Ephemeral":
+        return Stand("Ready", at="pods", known=known, done=done, remark=told)
+    if spec.sha256 not in {None, done.sha256}:
+        differs = f"spec.sha256: expected {spec.sha256}, found {done.sha256}; correct spec.sha256 or spec.source"
+        return Stand("Failed", at="cache", known=known, trouble=Trouble("DigestMismatch", differs))
+    return Stand("Ready", at="cache", known=known, done=done, job=sight.job_name, remark=told)
 
 
 def _phase(fetch: Fetching) -> ModelPhase:
@@ -129,4 +165,21 @@ def _progress(stand: Stand, sight: Sight) -> Progress | None:
 def _of_tick(tick: Tick | None) -> Progress | None:
     if tick is None:
         return None
-    return Progress(bytes=tick.bytes, percent=int(tick.percent or 0), bytes_per_second=int(tick.bytes_per_second or 0))
+    rate = int(tick.bytes_per_second or 0)
+    left = max((tick.total or 0) - tick.bytes, 0)
+    return Progress(
+        bytes=tick.bytes,
+        percent=int(tick.percent or 0),
+        bytes_per_second=rate,
+        eta_seconds=-(-left // rate) if rate and tick.total else None,
+    )
+
+
+def _projector(known: Known | None, done: Done | None) -> Projector | None:
+    """Digest and path are told of verified bytes only."""
+    if known is None or known.projector is None:
+        return None
+    found = done.projector if done else None
+    told = {"sha256": found.sha256 if found else None, "path": found.path if found else None}
+    size = (found.bytes if found else 0) or known.projector.size_bytes
+    return known.projector.model_copy(update={**told, "size_bytes": size})

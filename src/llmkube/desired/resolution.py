@@ -1,25 +1,30 @@
 """What is known of a model before its bytes are there: from its header, or from what the status said earlier.
 
-Pure. What the status says of the same generation stands: a restarted operator asks no source again.
+Pure. What the status says of the same source stands: neither a restarted operator nor an edit of something else asks
+the source again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import RESOLVED
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
-    from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
+    from datetime import datetime
+
+    from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus, Projector
+    from llmkube.desired.fetch_result import Done
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
     """Sizes in bytes; no facts when the header cannot be read from here (the file is in a claim).
 
-    `sha256` is what the source states of the bytes, or what they were verified to be.
+    `sha256` is what the source states of the bytes, or what they were verified to be. `memory` counts the projector.
     """
 
     size_bytes: int | None
@@ -28,23 +33,74 @@ class Known:
     sha256: str | None = None
     facts: GGUFFacts | None = None
     memory: ModelMemory | None = None
+    projector: Projector | None = None
+
+    @property
+    def bytes_needed(self) -> int | None:
+        """Room that the files take, the projector's included; None while the model's own is not known."""
+        if self.size_bytes is None:
+            return None
+        return self.size_bytes + ((self.projector.size_bytes or 0) if self.projector else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Unresolved:
-    """The source did not answer as it should; `permanent` until the spec changes."""
+    """The source did not answer as it should; `permanent` while the same question would get the same answer.
+
+    `attempts` counts the questions, `again` is when the next one is asked at the latest, None when none is.
+    """
 
     trouble: Trouble
     permanent: bool
+    attempts: int = 1
+    again: datetime | None = None
+    retry_after: float | None = None
+    """Seconds that the server asks to wait."""
+
+    @property
+    def told(self) -> Trouble:
+        """The trouble, and what is done about it."""
+        if self.again is None:
+            return self.trouble
+        times = "once" if self.attempts == 1 else f"{self.attempts} times"
+        line = f"{self.trouble.message} (asked {times}, again at about {clock_time(self.again)})"
+        return Trouble(self.trouble.reason, line)
 
 
 Resolution = Known | Unresolved
 
 
-def remembered(previous: ModelStatus, *, generation: int) -> Known | None:
-    """Return what the status says of this very generation of the spec."""
+def confirmed(known: Known, done: Done) -> Known:
+    """Return what is known once the very bytes were read: what they say counts before what was said of them.
+
+    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it.
+    """
+    if done.facts is None:
+        return known
+    stated = known.facts.license if known.facts else None
+    facts = done.facts.model_copy(update={"license": stated or done.facts.license})
+    needs = done.needs
+    if needs is not None and done.projector is not None:
+        needs = needs.model_copy(update={"weights": needs.weights + done.projector.bytes})
+    return replace(known, facts=facts, memory=needs or known.memory)
+
+
+def clock_time(moment: datetime) -> str:
+    """Return the time of day for a message: `22:04:05Z`."""
+    return moment.strftime("%H:%M:%SZ")
+
+
+def remembered(previous: ModelStatus, spec: ModelSpec, *, generation: int) -> Known | None:
+    """Return what the status says of the source that the spec names.
+
+    Another policy that refuses its licence is a reason to ask again: only then a sidecar is looked for.
+    """
     found = next((each for each in previous.conditions if each.type == RESOLVED), None)
-    if found is None or found.status != "True" or found.observed_generation != generation:
+    if found is None or found.status != "True" or previous.source != spec.source:
+        return None
+    if spec.mmproj_source != (previous.mmproj.source if previous.mmproj else None):
+        return None
+    if found.observed_generation != generation and _is_refused(previous, spec):
         return None
     return Known(
         size_bytes=previous.size_bytes,
@@ -53,28 +109,10 @@ def remembered(previous: ModelStatus, *, generation: int) -> Known | None:
         sha256=previous.sha256,
         facts=previous.gguf,
         memory=previous.memory,
+        projector=previous.mmproj,
     )
 
 
-def licence_trouble(spec: ModelSpec, known: Known) -> Trouble | None:
-    """Return why the licence policy refuses the model."""
-    if spec.license is None:
-        return None
-    found = known.facts.license if known.facts else None
-    if found in spec.license.allow:
-        return None
-    allowed = ", ".join(spec.license.allow)
-    told = f"the file says {found!r}" if found else "the file states none that can be read before it is fetched"
-    fix = "add it to spec.license.allow, or choose another model"
-    return Trouble("LicenseNotAllowed", f"spec.license.allow: expected a licence among {allowed}; {told}; {fix}")
-
-
-def quantization_trouble(spec: ModelSpec, known: Known) -> Trouble | None:
-    """Return how the header's quantisation differs from the one that the spec names."""
-    found = known.facts.quantization if known.facts else None
-    if not found or not spec.quantization or found.upper() == spec.quantization.upper():
-        return None
-    fix = "it is served all the same; correct spec.quantization or spec.source"
-    return Trouble(
-        "QuantizationDiffers", f"spec.quantization: expected {spec.quantization}, the file says {found}; {fix}"
-    )
+def _is_refused(previous: ModelStatus, spec: ModelSpec) -> bool:
+    stated = previous.gguf.license if previous.gguf else None
+    return spec.license is not None and not is_allowed(stated, spec.license.allow)

@@ -36,9 +36,10 @@ class OperatorSettings(BaseModel):
     """What does not change while the operator runs.
 
     `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
-    that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror. An
-    empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told by
-    clusterIP.
+    that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror.
+    `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
+    OnChange is looked at every `refresh_seconds`. An empty `namespaces` means all; an empty `cluster_domain` means that
+    there is no cluster DNS, so endpoints are told by clusterIP.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +50,8 @@ class OperatorSettings(BaseModel):
     source_allow: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
     hugging_face: str = HUGGING_FACE
+    architectures: tuple[str, ...] = ()
+    refresh_seconds: float = 600.0
     namespaces: tuple[str, ...] = ()
 
     @field_validator("image_map")

@@ -156,8 +156,19 @@ class ContainerStatus(Struct, frozen=True, gc=False, rename="camel"):
     last_state: ContainerState = ContainerState()
 
 
+class ClaimSource(Struct, frozen=True, gc=False, rename="camel"):
+    claim_name: str = ""
+
+
+class Volume(Struct, frozen=True, gc=False, rename="camel"):
+    """A volume of a pod; only claims are told."""
+
+    persistent_volume_claim: ClaimSource | None = None
+
+
 class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
     node_name: str = ""
+    volumes: tuple[Volume, ...] = ()
 
 
 class PodStatus(Struct, frozen=True, gc=False, rename="camel"):

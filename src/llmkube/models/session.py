@@ -45,19 +45,24 @@ class PolicyResolver(AbstractResolver):
         await self._system.close()
 
 
-def trust(bundle: Path | None) -> ssl.SSLContext:
-    """The system's certificates, and those of a bundle besides."""
+def trust(bundle: Path | str | None) -> ssl.SSLContext:
+    """The system's certificates, and those of a bundle besides: a file, or PEM text."""
     context = ssl.create_default_context()
-    if bundle is not None:
-        try:
+    if bundle is None:
+        return context
+    try:
+        if isinstance(bundle, str):
+            context.load_verify_locations(cadata=bundle)
+        else:
             context.load_verify_locations(cafile=bundle)
-        except (OSError, ssl.SSLError) as error:
-            message = f"CA bundle {bundle}: expected PEM certificates, found {error.strerror or error}"
-            raise SourceError("InvalidCABundle", message) from None
+    except (OSError, ValueError) as error:  # an SSLError is an OSError; text that is not ASCII is a ValueError
+        where = "" if isinstance(bundle, str) else f" {bundle}"
+        found = getattr(error, "strerror", None) or error
+        raise SourceError("InvalidCABundle", f"CA bundle{where}: expected PEM certificates, found {found}") from None
     return context
 
 
-def open_session(policy: SourcePolicy, *, ca_bundle: Path | None = None) -> aiohttp.ClientSession:
+def open_session(policy: SourcePolicy, *, ca_bundle: Path | str | None = None) -> aiohttp.ClientSession:
     """A session for one source. Nothing is decompressed or remembered: bytes arrive as they are stored. Proxies are
     named with each request (proxies.py), and no .netrc is read.
     """

@@ -125,6 +125,7 @@ class ModelServer:
         self.folder = folder
         self.requests: list[tuple[str, str | None]] = []
         self.port = 0
+        self._answers: list[tuple[str, web.FileResponse]] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -144,7 +145,15 @@ class ModelServer:
     async def _get(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.headers.get("Range")))
         file = self.folder / request.match_info["name"]
-        return web.FileResponse(file) if file.exists() else web.Response(status=404)
+        if not file.exists():
+            return web.Response(status=404)
+        response = web.FileResponse(file)
+        self._answers.append((file.name, response))
+        return response
+
+    def sent(self, name: str) -> int:
+        """Return the bytes of a file that have been sent, or are being sent."""
+        return sum(answer.content_length or 0 for file, answer in self._answers if file == name)
 
     async def _start(self) -> web.AppRunner:
         app = web.Application()

@@ -22,6 +22,7 @@ PREFIXES = {
     "persistentvolumeclaims": "/api/v1",
     "serviceaccounts": "/api/v1",
     "secrets": "/api/v1",
+    "configmaps": "/api/v1",
     "resourcequotas": "/api/v1",
     "deployments": "/apis/apps/v1",
     "jobs": "/apis/batch/v1",

@@ -25,6 +25,7 @@ from tests.conformance.backends import KUBECONFIG, access_of, context_of, read_k
 
 from llmkube.cli.operator import LEASE
 from llmkube.controllers.caches import caches
+from llmkube.local.apiserver.tls import certificates
 
 if TYPE_CHECKING:
     from tests.component.operator.api import Object
@@ -67,10 +68,10 @@ def leader(plane: Plane, here: str, tmp_path: Path) -> Iterator[Observed]:
 
 @pytest.mark.real_control_plane
 def test_the_operator_is_granted_what_it_asks_for_and_asks_for_all_that_it_is_granted(
-    api: Api, here: str, kubelet: Kubelet, leader: Observed, documents: Documents, until: Until
+    api: Api, here: str, kubelet: Kubelet, leader: Observed, documents: Documents, until: Until, tmp_path: Path
 ) -> None:
     with kubelet_holds(kubelet):
-        apply_gated(api, here, *documents())
+        apply_gated(api, here, *documents(), certificates(tmp_path / "ca").ca_pem)
         follow_the_fetch(api, here, leader, until)
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
     tell_again_that_it_serves(api, here, leader, until)
@@ -104,12 +105,17 @@ def kubelet_holds(kubelet: Kubelet) -> Iterator[None]:
         kubelet.held.clear()
 
 
-def apply_gated(api: Api, here: str, model: Object, service: Object) -> None:
-    """A model whose source wants a token."""
+def apply_gated(api: Api, here: str, model: Object, service: Object, pem: str) -> None:
+    """A model whose source wants a token, and certificates that are not everybody's."""
     token = base64.b64encode(b"hf_none").decode()
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "data": {"token": token}}
     api.apply("secrets", here, secret)
-    model["spec"]["sourceSecretRef"] = {"name": "token"}
+    api.apply(
+        "configmaps",
+        here,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ca"}, "data": {"ca.crt": pem}},
+    )
+    model["spec"] |= {"sourceSecretRef": {"name": "token"}, "caBundleRef": {"name": "ca"}}
     api.apply("models", here, model)
     api.apply("inferenceservices", here, service)
 

@@ -24,9 +24,8 @@ def rights() -> dict[str, set[str]]:
     return granted
 
 
-def test_the_operator_reads_secrets_only_by_name() -> None:
-    assert rights()["secrets"] == {"get"}
-    assert "configmaps" not in rights()
+def test_the_operator_reads_secrets_and_config_maps_only_by_name() -> None:
+    assert rights()["secrets"] == rights()["configmaps"] == {"get"}
 
 
 def test_no_right_of_the_operator_is_a_wildcard() -> None:

@@ -16,9 +16,6 @@ SOURCE = {"source": "https://h/f.gguf"}
 @pytest.mark.parametrize(
     ("spec", "path"),
     [
-        (SOURCE | {"refresh": "OnChange"}, "spec.refresh"),
-        (SOURCE | {"mmprojSource": "https://h/p.gguf"}, "spec.mmprojSource"),
-        (SOURCE | {"cache": {"prefetch": True}}, "spec.cache.prefetch"),
         (SOURCE | {"hardware": {"gpu": {"sharding": {"strategy": "row"}}}}, "spec.hardware.gpu.sharding.strategy"),
         (
             SOURCE | {"hardware": {"gpu": {"count": 1, "sharding": {"layerSplit": ["0-9"]}}}},
@@ -50,4 +47,6 @@ def test_a_service_that_asks_for_more_than_is_done_is_told_where(field: str, val
 def test_what_is_honoured_is_not_refused() -> None:
     gpu = {"accelerator": "cuda", "gpu": {"enabled": True, "count": 2, "layers": -1, "sharding": {"strategy": "layer"}}}
     assert unsupported(ModelSpec.model_validate(SOURCE | {"hardware": gpu})) == []
+    asked = {"refresh": "OnChange", "mmprojSource": "https://h/p.gguf", "cache": {"prefetch": False}}
+    assert unsupported(ModelSpec.model_validate(SOURCE | asked)) == []
     assert unsupported(InferenceServiceSpec.model_validate({"modelRef": "m", "extraArgs": ["--seed", "1"]})) == []

@@ -129,6 +129,8 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_field_that_is_not_honoured_yet_is_a_warning(tmp_path: Path) -> None:
-    read = documents.read([written(tmp_path, MODEL.replace("source:", "refresh: OnChange, source:"))])
+    read = documents.read(
+        [written(tmp_path, MODEL.replace("source:", "hardware: {gpu: {sharding: {strategy: row}}}, source:"))]
+    )
     documents.check(read)
-    assert "spec.refresh" in documents.warnings(read)[0]
+    assert "spec.hardware.gpu.sharding.strategy" in documents.warnings(read)[0]

@@ -80,6 +80,21 @@ def test_the_report_has_all_its_sections(seen: Any) -> None:
     assert "\x1b" not in text
 
 
+def test_a_model_tells_what_it_needs_its_projector_and_what_is_kept_of_before(seen: Any) -> None:
+    status = {
+        "memory": {"weights": 10**9, "kvCachePerToken": 23_000, "computeEstimate": 10**7},
+        "mmproj": {"source": "https://h/mmproj.gguf", "path": "v1/p"},
+        "retained": [{"sha256": "ab" * 32, "path": "v1/m", "sizeBytes": 10**9, "claim": "tiny-cache"}],
+    }
+    text = report(Found(seen("Model", {"phase": "Downloading"}), {**MANIFEST, "status": status}))
+    for line in (
+        "1.0 GB of weights, 23.0 kB a token, 10.0 MB to compute",
+        "https://h/mmproj.gguf (verified)",
+        "abababababab, 1.0 GB in claim tiny-cache, kept until no pod uses it",
+    ):
+        assert line in text
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

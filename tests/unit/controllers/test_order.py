@@ -11,6 +11,7 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.model import FINALIZER, ModelReconciler
+from llmkube.controllers.model_sources import ModelSources
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
@@ -43,7 +44,7 @@ class World:
     def leave(self, *_: object) -> None:
         """Nobody reads a log any more."""
 
-    def request(self, *_: object) -> None:
+    def request(self, *_: object, **__: object) -> None:
         self.did.append("ask the source")
 
     def result(self, *_: object) -> None:
@@ -63,7 +64,10 @@ class World:
         return True
 
     async def stop(self, *_: object) -> None:
-        self.did.append("stop the fetch")
+        self.did.append("stop")
+
+    async def advance(self, _model: object, seen: Any) -> Any:
+        return seen
 
     async def apply(self, *_: object, **__: object) -> bool:
         self.did.append("apply")
@@ -95,8 +99,10 @@ def there(spec: dict[str, Any], **metadata: Any) -> CustomResource:
 
 async def model(world: World, known: Caches, **metadata: Any) -> Result:
     known.models.store.apply(there({"source": "https://models.example/tiny.gguf"}, **metadata))
-    parts: Any = dict.fromkeys(("applier", "resolver", "source", "progress", "fetch", "events"), world)
-    return await ModelReconciler(caches=known, clock=HeldClock(), **parts).reconcile(TINY)
+    parts: Any = dict.fromkeys(("applier", "progress", "fetch", "collection", "events"), world)
+    asked: Any = world
+    sources = ModelSources(asked, asked, OperatorSettings())
+    return await ModelReconciler(caches=known, clock=HeldClock(), sources=sources, **parts).reconcile(TINY)
 
 
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
@@ -121,7 +127,7 @@ async def test_a_model_that_is_being_deleted_is_let_go_when_its_fetch_has_ended_
     world: World, known: Caches
 ) -> None:
     assert await model(world, known, **DELETED) == Result()
-    assert world.did == ["forget", "stop the fetch", "remove the finalizer"]
+    assert world.did == ["forget", "forget", "stop", "stop", "remove the finalizer"]
 
 
 async def test_for_a_service_that_is_being_deleted_nothing_is_applied(world: World, known: Caches) -> None:

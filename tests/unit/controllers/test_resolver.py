@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -58,7 +59,7 @@ class World:
 @pytest.fixture
 async def world(clock: Any, settled: Any, background: Any) -> AsyncIterator[World]:
     told: list[Key] = []
-    resolver = Resolver(clock=clock, notify=told.append, at_once=2)
+    resolver = Resolver(clock=clock, notify=told.append, at_once=2, chance=lambda: 0.5)
     async with background(resolver.run):
         yield World(resolver, told, clock, settled)
 
@@ -104,12 +105,67 @@ async def test_a_failure_that_may_heal_is_told_and_tried_again_later_and_later(w
 
 
 async def test_a_permanent_failure_is_not_tried_again(world: World) -> None:
-    world.resolver.request(TINY, 1, answering(SourceError("NotFound", "HTTP 404", retryable=False)))
+    world.resolver.request(TINY, 1, answering(SourceError("NotGGUF", "found HTML", retryable=False)))
     await world.settle()
     failed = world.resolver.result(TINY, 1)
     assert isinstance(failed, Unresolved)
     assert failed.permanent
     assert world.clock.timers == []
+
+
+async def test_what_somebody_may_mend_elsewhere_is_asked_again_now_and_then(world: World) -> None:
+    refused = SourceError("Unauthorized", "HTTP 401", retryable=False)
+    world.resolver.request(TINY, 1, answering(refused, refused))
+    await world.settle()
+    failed = world.resolver.result(TINY, 1)
+    assert isinstance(failed, Unresolved)
+    assert (failed.permanent, failed.attempts) == (True, 1)
+    assert failed.again == world.clock.now() + timedelta(seconds=60)
+    delays = [each.delay for each in world.clock.timers]
+    world.clock.fire()
+    await world.settle()
+    again = world.resolver.result(TINY, 1)
+    assert isinstance(again, Unresolved)
+    assert (again.attempts, delays, [each.delay for each in world.clock.timers]) == (2, [60.0], [120.0])
+    world.clock.fire()
+    await world.settle()
+    assert world.resolver.result(TINY, 1) == ANSWER
+
+
+@pytest.mark.parametrize(("asked", "waited"), [(30.0, 30.0), (1.0, 5.0), (1e9, 3600.0)])
+async def test_a_server_that_says_when_to_come_again_is_not_asked_before(
+    asked: float, waited: float, world: World
+) -> None:
+    busy = SourceError("TooManyRequests", "HTTP 429", retry_after=asked)
+    world.resolver.request(TINY, 1, answering(busy))
+    await world.settle()
+    assert [each.delay for each in world.clock.timers] == [waited]
+
+
+async def test_pauses_differ_so_that_not_all_ask_at_once(clock: Any, settled: Any, background: Any) -> None:
+    chances = iter((0.0, 0.999))
+    resolver = Resolver(clock=clock, notify=lambda _: None, chance=lambda: next(chances))
+    async with background(resolver.run):
+        for key in (TINY, HUGE):
+            resolver.request(key, 1, answering(SourceError("ServerError", "HTTP 503", retryable=True)))
+            await settled()
+    assert [round(each.delay, 1) for each in clock.timers] == [4.0, 6.0]
+
+
+async def test_what_is_looked_at_now_and_then_is_asked_within_its_period_and_told_only_when_it_changed(
+    world: World,
+) -> None:
+    changed = Known(size_bytes=2000)
+    question = answering(ANSWER, ANSWER, changed)
+    world.resolver.request(TINY, 1, question, every=600.0)
+    await world.settle()
+    assert (question.asked, [each.delay for each in world.clock.timers]) == (0, [300.0])
+    for _ in range(3):
+        world.clock.fire()
+        await world.settle()
+    assert (question.asked, world.told) == (3, [TINY, TINY])
+    assert world.resolver.result(TINY, 1) == changed
+    assert [each.delay for each in world.clock.timers] == [600.0]
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), TransportError("no answer"), ConnectionResetError("reset")])

@@ -11,7 +11,7 @@ from llmkube.api.group import API_VERSION
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
 from llmkube.desired.deployment import deployment
-from llmkube.desired.fetch_job import job
+from llmkube.desired.fetch_job import Target, job
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
@@ -103,6 +103,6 @@ def rendered_job(resource: Factory, model_spec: Factory, settings: OperatorSetti
     def make(model: dict[str, Any] | None = None, *, name: str = "tiny", **fields: Any) -> dict[str, Any]:
         known = {"claim_name": "tiny-cache", "claim_uid": "c-1", "sha256": SHA256, "etag": '"e1"', "size": GI}
         given = fields.pop("settings", settings)
-        return job(resource(name=name), model_spec(**model or {}), given, **{**known, **fields})
+        return job(resource(name=name), model_spec(**model or {}), given, Target(**{**known, **fields}))
 
     return make

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts
-from llmkube.desired.arguments import API_KEYS_PATH, arguments, effective_context, refused_extra_args
+from llmkube.desired.arguments import API_KEYS_PATH, Files, arguments, effective_context, refused_extra_args
 from llmkube.local.engine.flags import parse
 
 Factory = Callable[..., Any]
@@ -39,6 +38,7 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "two GPUs": ({}, {"hardware": CUDA}),
     "some layers": ({}, {"hardware": {"accelerator": "rocm", "gpu": {"count": 1, "layers": 12}}}),
     "a Mac": ({}, {"hardware": {"accelerator": "metal"}}),
+    "a projector": ({}, {"mmprojSource": "https://h/p.gguf"}),
     "API keys": ({"auth": {"secretRef": {"name": "keys"}}}, {}),
 }
 
@@ -47,7 +47,8 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def render(isvc_spec: Factory, model_spec: Factory) -> Factory:
     def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None) -> tuple[str, ...]:
         spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
-        return arguments("chat", spec, model_read, model_path="/models/m.gguf", context=2048, threads=2)
+        files = Files("/models/m.gguf", "/models/p.gguf" if model_read.mmproj_source else None)
+        return arguments("chat", spec, model_read, files=files, context=2048, threads=2)
 
     return make
 
@@ -59,10 +60,10 @@ def value(words: tuple[str, ...], flag: str) -> str:
 
 @pytest.fixture(scope="module")
 def llama_server() -> str:
-    program = os.environ.get("LLMKUBE_LLAMA_SERVER") or shutil.which("llama-server")
-    if not program:
-        pytest.skip("NO llama-server: set LLMKUBE_LLAMA_SERVER; what its own parser thinks of our flags is NOT tested")
-    return program
+    found = program("llama-server")
+    if not found:
+        pytest.skip(f"NO llama-server: {MISSING}; what its own parser thinks of our flags is NOT tested")
+    return found
 
 
 @pytest.mark.engine
@@ -200,3 +201,10 @@ def test_every_flag_that_is_rendered_is_refused_in_extra_arguments(render: Facto
     flags = {word for case in SPECS if case != "every option" for word in render(*SPECS[case]) if word[:2] == "--"}
     model_construct = isvc_spec().model_copy(update={"extra_args": tuple(sorted(flags))})
     assert len(refused_extra_args(model_construct)) == len(flags)
+
+
+def test_a_projector_is_given_where_there_is_one_and_never_by_hand(render: Factory, isvc_spec: Factory) -> None:
+    assert value(render({}, {"mmprojSource": "https://h/p.gguf"}), "--mmproj") == "/models/p.gguf"
+    assert "--mmproj" not in render()
+    (line,) = refused_extra_args(isvc_spec(extraArgs=["--mmproj", "/x.gguf"]))
+    assert "mmprojSource of the Model" in line

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from llmkube.api import quantity
-from llmkube.desired.cache import claim, claim_name, ephemeral_size, is_too_small
+from llmkube.desired.cache import claim, claim_name, ephemeral_size, is_too_small, may_grow
 from llmkube.kube.diff import covers
 from llmkube.kube.objects import ObjectMeta, PersistentVolumeClaim
 
@@ -77,7 +77,7 @@ def test_what_the_person_says_of_the_claim_counts(resource: Factory, model_spec:
     }
 
 
-def test_a_live_claim_is_never_asked_to_change(resource: Factory, model_spec: Factory) -> None:
+def test_a_live_claim_is_asked_for_more_room_and_for_no_other_change(resource: Factory, model_spec: Factory) -> None:
     live = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "3Gi"}},
@@ -88,8 +88,20 @@ def test_a_live_claim_is_never_asked_to_change(resource: Factory, model_spec: Fa
     changed = model_spec(cache={"accessMode": "ReadWriteMany", "storageClassName": "fast", "size": "9Gi"})
     made = claim(resource(), changed, size_bytes=50 * GI, live=live_claim(**live))
     assert made is not None
-    assert made["spec"] == {name: live[name] for name in ("accessModes", "resources", "storageClassName")}
-    assert covers(live, made["spec"])
+    kept = {name: live[name] for name in ("accessModes", "storageClassName")}
+    assert made["spec"] == kept | {"resources": {"requests": {"storage": "9Gi"}}}
+    less = claim(resource(), model_spec(cache={"size": "1Gi"}), size_bytes=GI, live=live_claim(**live))
+    assert less is not None
+    assert covers(live, less["spec"])
+
+
+def test_a_claim_may_grow_when_it_is_ours_and_smaller_than_one_made_now(model_spec: Factory) -> None:
+    live = live_claim(resources={"requests": {"storage": "2Gi"}})
+    assert may_grow(model_spec(), live, size_bytes=2 * GI)
+    assert may_grow(model_spec(cache={"mode": "Shared"}), live, size_bytes=GI)
+    assert not may_grow(model_spec(), live, size_bytes=GI)
+    assert not may_grow(model_spec(cache={"size": "2Gi"}), live, size_bytes=9 * GI)
+    assert not may_grow(model_spec(cache={"mode": "Existing", "claimName": "mine"}), live, size_bytes=9 * GI)
 
 
 def test_a_live_claim_that_cannot_hold_the_model_is_told() -> None:

@@ -209,3 +209,30 @@ def test_a_spread_constraint_counts_this_services_pods_unless_it_says_which(rend
     first, second = pod_of(made)["topologySpreadConstraints"]
     assert first == {**plain, "labelSelector": made["spec"]["selector"]}
     assert second == other
+
+
+SEEING = {
+    "mmproj": {
+        "source": "https://models.example/mmproj.gguf",
+        "sizeBytes": 2**30,
+        "etag": '"p1"',
+        "sha256": "cd" * 32,
+        "path": "v1/models/team/tiny/cdcdcdcdcdcd/mmproj.gguf",
+    }
+}
+
+
+def test_the_engine_is_given_the_verified_projector(rendered_deployment: Factory) -> None:
+    words = engine(rendered_deployment(status=SEEING))["args"]
+    assert words[words.index("--mmproj") + 1] == f"/models/{SEEING['mmproj']['path']}"
+
+
+def test_each_pod_of_an_ephemeral_cache_fetches_the_projector_before_the_model(rendered_deployment: Factory) -> None:
+    source = {"mmprojSource": SEEING["mmproj"]["source"]}
+    pod = pod_of(rendered_deployment(model=EPHEMERAL | source, status=SEEING))
+    first, second = pod["initContainers"]
+    assert (first["name"], second["name"]) == ("fetch-mmproj", "fetch")
+    assert first["command"][2] == source["mmprojSource"]
+    assert first["command"][first["command"].index("--sha256") + 1] == "cd" * 32
+    limits = [volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if "emptyDir" in volume]
+    assert limits == ["3Gi"]

@@ -31,7 +31,8 @@ def values(words: list[str], flag: str) -> list[str]:
 def test_the_command_says_all_that_is_known(rendered_job: Factory) -> None:
     assert command(rendered_job()) == [
         *("llmkube", "fetch", "https://models.example/tiny.gguf", "--cache", "/models"),
-        *("--namespace", "team", "--name", "tiny", "--result", "/dev/termination-log", "--progress", "json"),
+        *("--namespace", "team", "--name", "tiny", "--facts"),
+        *("--result", "/dev/termination-log", "--progress", "json"),
         *("--sha256", "ab" * 32, "--size", str(2**30), "--etag", '"e1"'),
     ]
 
@@ -143,6 +144,9 @@ CHANGES: list[dict[str, Any]] = [
     {"model": {"sourceSecretRef": {"name": "hf"}}},
     {"model": {"caBundleRef": {"name": "corp"}}},
     {"model": {"caBundleRef": {"name": "corp", "key": "root.pem"}}},
+    {"model": {"mmprojSource": "https://models.example/mmproj.gguf"}},
+    {"model": {"mmprojSource": "https://models.example/mmproj.gguf"}, "mmproj_etag": '"p2"'},
+    {"etag": None, "size": 5},
     {"sha256": "cd" * 32},
     {"sha256": None},
     {"etag": '"e2"'},
@@ -155,6 +159,28 @@ CHANGES: list[dict[str, Any]] = [
 def test_whatever_decides_the_outcome_gives_a_job_of_its_own(rendered_job: Factory) -> None:
     names = [rendered_job(**change)["metadata"]["name"] for change in [{}, *CHANGES]]
     assert len(set(names)) == len(names)
+
+
+def test_a_projector_is_fetched_before_the_model_and_its_permanent_errors_end_the_job_too(
+    rendered_job: Factory,
+) -> None:
+    job = rendered_job({"mmprojSource": "pvc://weights/mmproj.gguf"}, mmproj_size=7)
+    pod = pod_of(job)
+    (first,) = pod["initContainers"]
+    assert (first["name"], pod["containers"][0]["name"]) == ("fetch-mmproj", "fetch")
+    assert first["command"][2] == "file:///source-mmproj/mmproj.gguf"
+    assert values(first["command"], "--size") == ["7"]
+    assert values(first["command"], "--allow-root") == ["/source-mmproj"]
+    assert {"name": "source-mmproj", "mountPath": "/source-mmproj", "readOnly": True} in first["volumeMounts"]
+    ends = [rule["onExitCodes"]["containerName"] for rule in job["spec"]["podFailurePolicy"]["rules"][:2]]
+    assert ends == ["fetch", "fetch-mmproj"]
+
+
+def test_a_fetch_into_a_claim_of_one_node_wishes_to_run_there(rendered_job: Factory) -> None:
+    wish = pod_of(rendered_job(nodes=("node-a", "node-b")))["affinity"]["nodeAffinity"]
+    (term,) = wish["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert term["preference"] == {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-a"]}]}
+    assert "affinity" not in pod_of(rendered_job())
 
 
 def test_what_does_not_decide_the_outcome_keeps_the_job(rendered_job: Factory) -> None:

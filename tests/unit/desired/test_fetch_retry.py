@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from llmkube.desired.fetch_retry import PAUSE_SECONDS, retry_in
+from llmkube.desired.fetch_retry import LONG_PAUSE_SECONDS, PAUSE_SECONDS, retry
 from llmkube.kube.objects import Condition, Job, JobStatus, ObjectMeta
 
 FAILED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -15,6 +15,11 @@ FAILED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 def failed(reason: str, at: str | None = "2026-01-02T03:04:05Z") -> Job:
     condition = Condition(type="Failed", status="True", reason=reason, last_transition_time=at)
     return Job(metadata=ObjectMeta(name="fetch"), status=JobStatus(conditions=(condition,)))
+
+
+def retry_in(job: Job, *, now: datetime, reason: str = "") -> float | None:
+    found = retry(job, reason)
+    return found.seconds(now=now) if found else None
 
 
 @pytest.mark.parametrize("reason", ["BackoffLimitExceeded", "DeadlineExceeded"])
@@ -26,6 +31,11 @@ def test_a_job_that_gave_up_is_replaced_after_a_pause(reason: str) -> None:
 
 def test_what_cannot_succeed_waits_for_another_spec() -> None:
     assert retry_in(failed("PodFailurePolicy"), now=FAILED_AT + timedelta(days=9)) is None
+
+
+@pytest.mark.parametrize("reason", ["Unauthorized", "Forbidden", "NotFound", "CertificateNotTrusted"])
+def test_what_somebody_may_mend_elsewhere_is_looked_at_again_an_hour_later(reason: str) -> None:
+    assert retry_in(failed("PodFailurePolicy"), now=FAILED_AT, reason=reason) == LONG_PAUSE_SECONDS
 
 
 def test_a_job_that_runs_is_left_alone() -> None:

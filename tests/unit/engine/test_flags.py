@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     [
         (["-m", "/a.gguf"], [("model.path", "/a.gguf")]),
         (["--model", "/a.gguf"], [("model.path", "/a.gguf")]),
+        (["--mmproj", "/p.gguf"], [("mmproj.path", "/p.gguf")]),
         (["--ctx_size", "2048"], [("n_ctx", 2048)]),
         (["-c", "1", "-c", "2"], [("n_ctx", 1), ("n_ctx", 2)]),
         (["--alias", "a, b"], [("model_alias", {"a", "b"})]),
@@ -34,7 +35,7 @@ def test_a_flag_means_what_it_means_to_llama_server(arguments: list[str], settin
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--mmproj", "x"], "--mmproj: expected a flag of llama-server"),
+        (["--mmproj-url", "x"], "--mmproj-url: expected a flag of llama-server"),
         (["--api-key=secret"], "--api-key: expected a flag of llama-server"),
         (["-m"], "-m: expected a value, found none"),
         (["-c", "many"], "-c: expected a whole number, found 'many'"),

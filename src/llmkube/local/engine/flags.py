@@ -140,6 +140,7 @@ def _plain(names: str, *settings: Setting) -> Flag:
 
 _TABLE = (
     _valued("-m --model", _text("model.path")),
+    _valued("-mm --mmproj", _text("mmproj.path")),
     _valued("-a --alias", _aliases),
     _valued("--host", lambda text: [("hostnames", [text])]),
     _valued("--port", _integer("port")),

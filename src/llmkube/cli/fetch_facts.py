@@ -1,0 +1,43 @@
+"""What the header of the bytes that were fetched says, for whoever started the fetch: licence, architecture, memory.
+
+A source that only this process can read (a claim) has told nobody before; and what was said of any other before is
+confirmed by the very bytes that will serve. What is no GGUF is refused here at the latest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONGEST = 256
+"""Characters of a text: all of it must fit a termination message."""
+
+
+async def facts_of(source: str, place: Path, cache: Path) -> dict[str, Any]:
+    """Return `gguf` and `memory` as a Model's status has them; SourceError when the bytes are no usable model."""
+    from llmkube.desired.model_facts import known
+    from llmkube.gguf.errors import GGUFError
+    from llmkube.gguf.resolve import resolve
+    from llmkube.models.credentials import Credentials
+    from llmkube.models.errors import SourceError
+    from llmkube.models.policy import SourcePolicy
+
+    url = _url(place)
+    try:
+        found = known(await resolve(url, policy=SourcePolicy(roots=(cache,)), credentials=Credentials()))
+    except GGUFError as error:
+        raise SourceError(error.reason, error.message.replace(url, source), retryable=False) from None
+    records = {"gguf": found.facts, "memory": found.memory}
+    return {name: _short(record.manifest()) for name, record in records.items() if record}
+
+
+def _url(place: Path) -> str:
+    """A link keeps its name, which says the parts of a split model."""
+    return f"file://{quote(str(place.absolute()))}"
+
+
+def _short(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in record.items()}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmkube.models.cache import Blob, Cache, Holds, key_of
-from llmkube.models.copy import copied
+from llmkube.models.cache import Blob, Cache, Holds
+from llmkube.models.copy import Copy
 from llmkube.models.download import Download, tidied
 from llmkube.models.errors import SourceError
 from llmkube.models.naming import Verified, named
@@ -176,16 +177,10 @@ class _Fetch:
         path = self.request.policy.check_file(Path(source.path))
         if path.is_file():
             self.meter.size(part.number, path.stat().st_size)
-        async with self.cache.lock(key_of(path), self.meter.waiting):
-            return await copied(
-                self.cache,
-                path,
-                key_of(path),
-                source=source.text,
-                expected=part.expected,
-                holds=self.holds,
-                moved=lambda length: self.meter.moved(part.number, length),
-            )
+        moved = functools.partial(self.meter.moved, part.number)
+        copy = Copy(self.cache, path, source.text, part.expected, moved)
+        async with self.cache.lock(copy.key, self.meter.waiting):
+            return await copy.run(self.holds)
 
 
 async def _probed(remote: Remote, part: Source) -> RemoteFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.wire.models.conftest import MEBIBYTE, Fetch, FileServer, gguf
 from llmkube.models.errors import SourceError
 from llmkube.models.hashing import Hashing
 from llmkube.models.partial import Partial
+from llmkube.models.progress import Progress
 from llmkube.models.slots import FIRST, Slots
 from llmkube.models.transfer import CHUNK as REAL_CHUNK
 
@@ -402,3 +404,26 @@ async def test_a_stream_that_is_ahead_of_the_disk_waits_for_it_and_can_be_stoppe
         with pytest.raises(asyncio.CancelledError):
             await task
         assert (await fetched(sha256=server.sha256)).sha256 == server.sha256
+
+
+async def test_the_size_of_all_parts_is_known_before_the_first_byte_of_one(
+    server: FileServer, fetched: Fetch, seen: list[Progress]
+) -> None:
+    server.content = gguf(SPAN)
+    done = await fetched(source=server.url.replace("model.gguf", "big-00001-of-00009.gguf"))
+    assert done.files == 9
+    assert {each.total for each in seen} == {9 * SPAN}
+    assert [each.file for each in seen] == sorted(each.file for each in seen)
+
+
+async def test_room_is_asked_for_all_parts_together_before_a_byte_of_one(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = os.statvfs("/")
+    small = os.statvfs_result((*free[:1], 1, free[2], 64 * MEBIBYTE + 3 * SPAN, 64 * MEBIBYTE + 3 * SPAN, *free[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: small)
+    server.content = gguf(SPAN)
+    with pytest.raises(SourceError, match=r"expected 65\.0 MiB of free space, found 64\.8 MiB") as caught:
+        await fetched(source=server.url.replace("model.gguf", "big-00001-of-00004.gguf"))
+    assert caught.value.reason == "NoSpace"
+    assert server.sent <= 4

@@ -165,12 +165,18 @@ class LeaderElector:
         self._observe(lease)
         if self._is_anothers():
             return False
+        self._doubt()
         try:
             written = await self._client.replace(LEASE, self._manifest(lease, self.identity))
         except Conflict:
             return False
         self._observe(written)
         return True
+
+    def _doubt(self) -> None:
+        """A lease in our name that we do not lead with was made by a request whose answer was lost: as `_create`."""
+        if self._renewed is None and self._seen is not None and self._holder() == self.identity:
+            self._alone_from = self._seen.at + self._timing.duration
 
     async def _create(self) -> bool:
         """Make the lease that is not there; who is not sure to lead already waits before it does."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.wire.kube.lease_server import LONG_AGO, Hands, Kept, Worker, led, of, some_tries, standing_by
+from tests.wire.kube.lease_server import LONG_AGO, Hands, Kept, Worker, led, of, refusal, some_tries, standing_by
 
 from llmkube.kube.lease import LeaderElector, LeaseLostError
 
@@ -37,6 +37,27 @@ async def test_who_made_the_lease_leads_once_a_holder_whose_lease_was_deleted_wo
         async with asyncio.timeout(10):
             await work.began.wait()
         assert elector.seconds_left() > 0
+
+
+async def test_who_made_the_lease_and_never_heard_so_waits_as_well(
+    elector: LeaderElector, kept: Kept, clock: Hands
+) -> None:
+    async def lose_the_answer(request: web.Request) -> web.Response | None:
+        if request.method != "POST":
+            return None
+        kept.put((await request.json())["spec"])
+        return refusal(500, "Timeout")
+
+    kept.put(None)
+    kept.before = lose_the_answer
+    async with standing_by(elector) as work:
+        for seconds in (0.0, 9.0, 5.9):
+            clock.at += seconds
+            await some_tries(kept)
+            assert (kept.holder, work.began.is_set(), elector.seconds_left()) == ("me", False, 0)
+        clock.at += 0.2
+        async with asyncio.timeout(10):
+            await work.began.wait()
 
 
 async def test_who_made_the_lease_gives_way_to_a_holder_that_makes_it_again(elector: LeaderElector, kept: Kept) -> None:

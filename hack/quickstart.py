@@ -1,7 +1,8 @@
 """What hack/demo runs once the environment stands: the quickstart, step by step, with the time that each step took.
 
-Each step is what a person would type (`llmkube local up`, `llmkube apply --wait`), but for two: the model is served
-over HTTP with Range from this process, so that the real fetch path runs, and the answer is read from the endpoint.
+Each step is what a person would type (`llmkube fit`, `llmkube local up`, `llmkube apply --wait`), but for two: the
+model is served over HTTP with Range from this process, so that the real fetch path runs, and the answer is read from
+the endpoint.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -28,6 +31,7 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "manifests" / "samples" / "quickstart.yaml"
 SAMPLE_ADDRESS = "127.0.0.1:8765"
+MIB = 1024 * 1024
 PROMPT = "In two sentences, what does a lighthouse keeper do?"
 LLMKUBE = [sys.executable, "-m", "llmkube"]
 console = Console(highlight=False)
@@ -69,15 +73,32 @@ def model_file() -> Path:
     return files[0]
 
 
+@dataclass
+class Server:
+    """Where the model is served, HOST:PORT, and how many bytes of it were asked for."""
+
+    file: Path
+    address: str = ""
+    sent: int = 0
+
+    @property
+    def source(self) -> str:
+        return f"http://{self.address}/{self.file.name}"
+
+    async def get(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(self.file)
+
+    async def count(self, request: web.Request, response: web.StreamResponse) -> None:
+        self.sent += response.content_length or 0
+
+
 @contextlib.asynccontextmanager
-async def serve_model(file: Path) -> AsyncIterator[str]:
-    """Serve one file on loopback with Range; yield HOST:PORT, the sample's own when it is free."""
-
-    async def get(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(file)
-
+async def serve_model(file: Path) -> AsyncIterator[Server]:
+    """Serve one file on loopback with Range, at the sample's own address when it is free."""
+    server = Server(file)
     app = web.Application()
-    app.router.add_get(f"/{file.name}", get)
+    app.router.add_get(f"/{file.name}", server.get)
+    app.on_response_prepare.append(server.count)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     host, _, port = SAMPLE_ADDRESS.partition(":")
@@ -88,7 +109,8 @@ async def serve_model(file: Path) -> AsyncIterator[str]:
         site = web.TCPSite(runner, host, 0)
         await site.start()
     try:
-        yield site.name.removeprefix("http://")
+        server.address = site.name.removeprefix("http://")
+        yield server
     finally:
         await runner.cleanup()
 
@@ -128,26 +150,64 @@ async def stream_answer(base_url: str, model: str) -> int:
     return pieces
 
 
-async def service_url(name: str) -> str:
+async def verdict(server: Server) -> None:
+    """Show what the model is and whether it fits, from its first bytes; say how many those were."""
+    await llmkube("inspect", server.source)
+    console.print()
+    await llmkube("fit", server.source)
+    whole = server.file.stat().st_size
+    console.print(f"\n[dim]For both the server sent {server.sent / 1e6:.1f} MB, of a file of {whole / 1e6:.1f} MB.")
+
+
+async def status_of(kind: str, name: str) -> dict[str, Any]:
+    """Return the status of a model or a service, as the cluster has it."""
+    listed = json.loads(await llmkube("list", kind, "-o", "json", capture=True))
+    status: dict[str, Any] = next(each["status"] for each in listed["items"] if each["metadata"]["name"] == name)
+    return status
+
+
+def decided(model: dict[str, Any], service: dict[str, Any]) -> Table:
+    """Show what the operator wrote: its verdict on the model, and how it runs it."""
+    resolved = next(each["message"] for each in model["conditions"] if each["type"] == "Resolved")
+    facts, memory, plan = model["gguf"], model["memory"], service["plan"]
+    table = Table(title="What the operator decided (status)", title_justify="left", box=None, show_header=False)
+    for name, value in (
+        ("verdict", resolved),
+        ("licence", facts.get("license", "none stated")),
+        ("weights", f"{memory['weights'] / MIB:.1f} MiB"),
+        ("KV cache", f"{memory['kvCachePerToken'] / 1024:.1f} KiB per token"),
+        (
+            "plan",
+            f"{plan['contextSize']} tokens of context, {plan['gpuLayers']} of {plan['totalLayers']} layers on GPUs",
+        ),
+        ("host memory", f"{plan['memory']['host'] / MIB:.0f} MiB"),
+    ):
+        table.add_row(f"[bold]{name}", value)
+    return table
+
+
+def base_url_of(service: dict[str, Any]) -> str:
     """Return the OpenAI base URL that the InferenceService's status names."""
-    service = json.loads(await llmkube("list", "services", "-o", "json", capture=True))
-    items = [item for item in service["items"] if item["metadata"]["name"] == name]
-    endpoint: str = items[0]["status"]["endpoint"]
+    endpoint: str = service["endpoint"]
     return endpoint.partition("/v1")[0] + "/v1"
 
 
 async def quickstart(watch: Stopwatch) -> str:
     """Run the steps; return the OpenAI base URL."""
-    async with serve_model(model_file()) as address:
+    async with serve_model(model_file()) as server:
         sample = Path(os.environ["LLMKUBE_HOME"]) / "quickstart.yaml"
         sample.parent.mkdir(parents=True, exist_ok=True)
-        sample.write_text(SAMPLE.read_text().replace(SAMPLE_ADDRESS, address))
+        sample.write_text(SAMPLE.read_text().replace(SAMPLE_ADDRESS, server.address))
+        with watch.step("the verdict and the plan, before the model is fetched"):
+            await verdict(server)
         with watch.step("start local mode"):
             await llmkube("local", "up")
         with watch.step("two YAML documents to a ready service"):
             console.print(sample.read_text(), style="cyan", markup=False)
             await llmkube("apply", "-f", str(sample), "--wait", "--timeout", "120s")
-        base_url = await service_url("smollm2")
+        service = await status_of("services", "smollm2")
+        console.print(decided(await status_of("models", "smollm2"), service))
+        base_url = base_url_of(service)
         with watch.step("tokens through the OpenAI endpoint"):
             if await stream_answer(base_url, "smollm2") == 0:
                 raise DemoError(f"{base_url}/chat/completions answered, but no token came")

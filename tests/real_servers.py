@@ -1,4 +1,4 @@
-"""The real servers of hack/servers on loopback, for one test session each: an S3 object store and OCI registries.
+"""The real servers of hack/servers on loopback, for one test module each: an S3 object store and OCI registries.
 
 They check signatures, passwords and tokens themselves. What is put into them goes the protocol's own way.
 """
@@ -43,6 +43,21 @@ def program() -> Path:
         return gobuild.binary(FOLDER)
     except gobuild.BuildError as error:
         pytest.skip(f"NOT TESTED: s3:// and oci:// against real servers (hack/servers): {error}")
+
+
+def oras(folder: Path, *arguments: str) -> None:
+    """Run the client of ORAS in a folder. It ends with its stdin, so that this stays open."""
+    process = subprocess.Popen(
+        [program(), "oras", *arguments],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    said = process.stdout.read().decode()
+    process.communicate()
+    assert process.returncode == 0, said
 
 
 def free_port() -> int:

@@ -32,6 +32,7 @@ def model(
             writer.add_uint32(f"llama.{key}", value)
         for key, value in (metadata or {}).items():
             writer.add_uint32(key, value)
+        writer.add_license("mit")
         writer.add_token_list([f"token {number}" for number in range(tokens)])
         if split is not None:
             writer.add_uint16("split.no", split[0])
@@ -62,6 +63,7 @@ def header(vocabulary: int, *, merges: int = 0, tensors: int = 200, seed: int = 
     words = ["".join(chance.choices(LETTERS, k=chance.randint(1, most))) for most in longest]
     pairs = [
         text("general.architecture") + struct.pack("<I", STRING) + text("llama"),
+        text("general.license") + struct.pack("<I", STRING) + text("mit"),
         *(text(f"llama.{key}") + struct.pack("<II", 4, value) for key, value in {**KEYS, **HEADS}.items()),
         text("tokenizer.ggml.tokens") + array(STRING, vocabulary, map(text, words)),
         text("tokenizer.ggml.scores") + array(FLOAT, vocabulary, [bytes(4 * vocabulary)]),

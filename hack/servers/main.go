@@ -1,5 +1,6 @@
-// servers is an OCI registry (distribution) and an S3 object store (versitygw) in one binary, for tests of what speaks to
-// them: the protocol's own implementations, with their own checks of passwords, tokens and signatures. Both end with stdin.
+// servers is an OCI registry (distribution), its client (ORAS) and an S3 object store (versitygw) in one binary, for tests of
+// what speaks to them: the protocols' own implementations, with their own checks of passwords, tokens and signatures. They
+// end with stdin.
 package main
 
 import (
@@ -15,10 +16,12 @@ import (
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
+	"oras.land/oras/cmd/oras/root"
 )
 
 const usage = `usage: servers registry CONFIG.yml
-       servers objectstore DIRECTORY ADDRESS REGION    keys in ROOT_ACCESS_KEY and ROOT_SECRET_KEY`
+       servers objectstore DIRECTORY ADDRESS REGION    keys in ROOT_ACCESS_KEY and ROOT_SECRET_KEY
+       servers oras ARGUMENTS...                       the client of ORAS, which fills registries`
 
 func main() {
 	args := os.Args[1:]
@@ -30,6 +33,10 @@ func main() {
 		err = registry.RootCmd.Execute()
 	case len(args) == 4 && args[0] == "objectstore":
 		err = serveObjects(args[1], args[2], args[3])
+	case len(args) > 1 && args[0] == "oras":
+		program := root.New()
+		program.SetArgs(args[1:])
+		err = program.Execute()
 	default:
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)

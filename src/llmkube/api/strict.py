@@ -62,7 +62,12 @@ def parse(document: Mapping[str, Any]) -> Model | InferenceService:
 
 def explain(error: ValidationError, *, under: str = "spec") -> str:
     """Return one line for a spec that did not validate on read, with the path of each problem below `under`."""
-    return "; ".join(str(Problem(_path((under, *item["loc"]), item), _message(item))) for item in error.errors()[:5])
+    return "; ".join(lines(error, under=under)[:5])
+
+
+def lines(error: ValidationError, *, under: str = "") -> list[str]:
+    """Return a line for each problem, with its path below `under`."""
+    return [str(Problem(_path((under, *item["loc"]), item), _message(item))) for item in error.errors()]
 
 
 def _problems(error: ValidationError, kind: type[BaseModel]) -> Iterator[Problem]:
@@ -80,7 +85,7 @@ def _path(location: tuple[int | str, ...], item: ErrorDetails) -> str:
     path = ""
     for step in (*location, *([below] if below else [])):
         path += f"[{step}]" if isinstance(step, int) else f".{step}"
-    return path.removeprefix(".")
+    return path.lstrip(".")
 
 
 def _message(item: ErrorDetails) -> str:

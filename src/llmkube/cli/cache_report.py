@@ -50,7 +50,10 @@ def _section(root: Path, inventory: Inventory, now: float, *, wide: bool) -> str
     if inventory.partials:
         lines.append(
             aligned(
-                [["PARTIAL", "ON DISK", "OF", "STATE", "AGE"], *(_partial(each, now) for each in inventory.partials)]
+                [
+                    ["PARTIAL", "FETCHED", "OF", "ON DISK", "STATE", "AGE"],
+                    *(_partial(each, now) for each in inventory.partials),
+                ]
             )
         )
     return "".join(lines)
@@ -73,8 +76,9 @@ def _who(inventory: Inventory, sha256: str) -> str:
 def _partial(partial: PartialEntry, now: float) -> list[str]:
     return [
         printable(partial.filename or partial.key[:SHORT]),
-        size(partial.size),
+        size(partial.noted),
         "?" if partial.total is None else size(partial.total),
+        size(partial.size),
         "fetching" if partial.busy else "broken off",
         duration(now - partial.changed),
     ]
@@ -111,6 +115,7 @@ def _document(root: Path, inventory: Inventory) -> dict[str, Any]:
                 "key": each.key,
                 "file": each.filename,
                 "size": each.size,
+                "fetched": each.noted,
                 "total": each.total,
                 "fetching": each.busy,
                 "changed": _time(each.changed),

@@ -14,7 +14,7 @@ from llmkube.cli.errors import one_line
 from llmkube.cli.options import WriteOptions, write_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 Manifest = dict[str, Any]
 ACCELERATORS = {"nvidia": "cuda", "amd": "rocm", "intel": "intel"}
@@ -26,6 +26,8 @@ class Wishes:
 
     source: str
     sha256: str | None = None
+    quantization: str | None = None
+    mode: str | None = None
     secret: str | None = None
     gpu: bool = False
     gpu_count: int | None = None
@@ -42,16 +44,27 @@ class Wishes:
     port: int | None = None
 
 
-def wish_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add a flag for each wish."""
-    for option in reversed(_OPTIONS):
+def file_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a flag for each wish about the file."""
+    return _with(function, _FILE)
+
+
+def use_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add a flag for each wish about how the model is run."""
+    return _with(function, _USE)
+
+
+def _with(function: Callable[..., Any], options: Iterable[Callable[..., Any]]) -> Callable[..., Any]:
+    for option in reversed(tuple(options)):
         function = option(function)
     return function
 
 
-_OPTIONS = (
+_FILE = (
     click.option("--source", required=True, metavar="URL", help="https://, hf://org/repo/file.gguf, pvc://, file://."),
     click.option("--sha256", metavar="HEX", help="Digest that the file must have."),
+)
+_USE = (
     click.option("--secret", metavar="NAME", help="Secret with the source's credentials (HF_TOKEN, ...)."),
     click.option("--gpu", is_flag=True, help="Use a GPU; NVIDIA's, unless --gpu-vendor says otherwise."),
     click.option("--gpu-count", type=click.IntRange(0, 64), metavar="N", help="GPUs per pod; implies --gpu."),
@@ -82,7 +95,8 @@ Examples:
 """
 )
 @click.argument("name")
-@wish_options
+@file_options
+@use_options
 @write_options(wait=True, timeout="30m")
 @connected()
 def deploy(name: str, *, options: WriteOptions, target: Target, **wishes: Any) -> None:
@@ -91,9 +105,12 @@ def deploy(name: str, *, options: WriteOptions, target: Target, **wishes: Any) -
     The documents are the same as those of `llmkube apply`; print them with --dry-run=client -o yaml to keep them in
     git.
     """
-    documents = [
-        Document("flags", number, each) for number, each in enumerate(manifests(name, Wishes(**wishes)), start=1)
-    ]
+    apply_wishes(name, Wishes(**wishes), options, target)
+
+
+def apply_wishes(name: str, wishes: Wishes, options: WriteOptions, target: Target) -> None:
+    """Check, and apply or print, the documents; say how to talk to what serves then."""
+    documents = [Document("flags", number, each) for number, each in enumerate(manifests(name, wishes), start=1)]
     with one_line():
         check(documents)
         warn(warnings(documents))
@@ -127,6 +144,7 @@ def _manifest(kind: str, name: str, spec: Manifest) -> Manifest:
 def _model(wishes: Wishes) -> Manifest:
     return {
         "source": wishes.source,
+        "quantization": wishes.quantization,
         "sha256": wishes.sha256,
         "sourceSecretRef": {"name": wishes.secret},
         "hardware": {"accelerator": _accelerator(wishes), "gpu": _gpu(wishes)},
@@ -142,6 +160,7 @@ def _service(name: str, wishes: Wishes) -> Manifest:
         "resources": {"cpu": wishes.cpu, "memory": wishes.memory},
         "contextSize": wishes.context_size,
         "parallel": wishes.parallel,
+        "mode": wishes.mode,
     }
 
 

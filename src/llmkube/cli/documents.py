@@ -111,7 +111,8 @@ def _limited(origin: str, text: str) -> str:
     return text
 
 
-def _documents(origin: str, text: str) -> Iterator[Document]:
+def objects(origin: str, text: str) -> Iterator[tuple[int, Manifest]]:
+    """Yield the objects of YAML documents and their numbers, from 1; raise InputError when they are none."""
     try:
         parsed = list(yaml.load_all(text, Loader=_Loader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
@@ -123,6 +124,11 @@ def _documents(origin: str, text: str) -> Iterator[Document]:
             raise InputError(f"{origin}: document {number}: expected an object, found {_shown(content)}")
         if _weight(content) > MAX_NODES:
             raise InputError(f"{origin}: document {number}: its aliases unfold to more than {MAX_NODES} values")
+        yield number, content
+
+
+def _documents(origin: str, text: str) -> Iterator[Document]:
+    for number, content in objects(origin, text):
         yield from _unfolded(Document(origin, number, content))
 
 

@@ -130,7 +130,7 @@ def _request(options: dict[str, Any]) -> FetchRequest:
 
 def request_of(source: str, cache: Path, pin: str, sha256: str) -> FetchRequest:
     """Return the request that a person makes: with their own rights, any address and any file that they can read."""
-    from llmkube.cli.inspect import EVERYWHERE
+    from llmkube.cli.resolving import EVERYWHERE
 
     options = {"source": source, "cache": cache, "namespace": "", "name": pin, "sha256": sha256, "size": None}
     request = _request({**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False})

@@ -161,3 +161,11 @@ def size(count: float) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def short_count(number: int | None) -> str | None:
+    """Return a number of parameters for people: `134.5M`."""
+    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if number and number >= limit:
+            return f"{number / limit:.1f}{unit}"
+    return str(number) if number else None

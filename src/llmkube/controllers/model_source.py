@@ -39,17 +39,21 @@ class SourceReader:
         """Return what the source has, and the projector's; raise SourceError, GGUFError or KubeError."""
         credentials = await self._credentials(key, spec)
         certificates = await self._certificates(key, spec)
-        found = known(await self._resolve(spec.source, credentials, certificates))
+        licences = spec.license.allow if spec.license else ()
+        found = known(await self._resolve(spec.source, credentials, certificates, licences))
         if spec.mmproj_source is None:
             return found
         projector = await self._resolve(spec.mmproj_source, credentials, certificates)
         return with_projector(found, spec.mmproj_source, projector)
 
-    async def _resolve(self, source: str, credentials: Credentials, certificates: str | None) -> Resolved:
+    async def _resolve(
+        self, source: str, credentials: Credentials, certificates: str | None, licences: tuple[str, ...] = ()
+    ) -> Resolved:
         return await resolve(
             source,
             policy=self._policy,
             credentials=credentials,
+            licences=licences,
             timeout=TIMEOUT,
             hugging_face=self._hugging_face,
             ca_bundle=certificates,

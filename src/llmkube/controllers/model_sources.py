@@ -35,7 +35,7 @@ class ModelSources:
     def look(self, key: Key, model: CustomResource, spec: ModelSpec, previous: ModelStatus) -> Sight:
         """Return what is known of the source and what comes of it, after asking for what is not."""
         sight = Sight(model.metadata.generation, spec, previous)
-        known = remembered(previous, spec)
+        known = remembered(previous, spec, generation=model.metadata.generation)
         if known is None:
             found = self._ask(key, (model.metadata.uid, model.metadata.generation), spec)
             return replace(sight, resolution=found, verdict=self._judged(spec, found))

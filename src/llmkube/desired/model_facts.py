@@ -13,7 +13,9 @@ from llmkube.desired.conditions import one_line
 from llmkube.desired.resolution import Known
 from llmkube.desired.verdict import projector_trouble
 from llmkube.gguf.errors import GGUFError
-from llmkube.gguf.memory import estimate, kv_bytes_per_token
+from llmkube.gguf.plan.cache import bytes_per_token
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions, PlanError
 
 if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
@@ -73,12 +75,20 @@ def published(facts: ModelFacts) -> GGUFFacts:
 
 def memory(facts: ModelFacts) -> ModelMemory:
     """Return what the model needs: each token's keys and values at f16, the rest at the engine's defaults."""
-    planned = estimate(facts, context=min(CONTEXT, facts.context_length or CONTEXT))
     return ModelMemory(
-        weights=_size(planned.weights) or 0,
-        kv_cache_per_token=_size(kv_bytes_per_token(facts)) or 0,
-        compute_estimate=_size(planned.compute + planned.output) or 0,
+        weights=_size(facts.weights_bytes) or 0,
+        kv_cache_per_token=_size(bytes_per_token(facts)) or 0,
+        compute_estimate=_size(_working(facts)) or 0,
     )
+
+
+def _working(facts: ModelFacts) -> int:
+    """Return the engine's working memory in bytes; 0 for a file that is no language model."""
+    try:
+        host = plan(facts, EngineOptions(context=min(CONTEXT, facts.context_length or CONTEXT))).host
+    except PlanError:
+        return 0
+    return host.compute + host.output
 
 
 def _text(value: str | None, limit: int) -> str | None:

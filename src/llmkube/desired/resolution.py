@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import RESOLVED
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -70,13 +71,18 @@ Resolution = Known | Unresolved
 
 
 def confirmed(known: Known, done: Done) -> Known:
-    """Return what is known once the very bytes were read: what they say counts before what was said of them."""
+    """Return what is known once the very bytes were read: what they say counts before what was said of them.
+
+    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it.
+    """
     if done.facts is None:
         return known
+    stated = known.facts.license if known.facts else None
+    facts = done.facts.model_copy(update={"license": stated or done.facts.license})
     needs = done.needs
     if needs is not None and done.projector is not None:
         needs = needs.model_copy(update={"weights": needs.weights + done.projector.bytes})
-    return replace(known, facts=done.facts, memory=needs or known.memory)
+    return replace(known, facts=facts, memory=needs or known.memory)
 
 
 def clock_time(moment: datetime) -> str:
@@ -84,12 +90,17 @@ def clock_time(moment: datetime) -> str:
     return moment.strftime("%H:%M:%SZ")
 
 
-def remembered(previous: ModelStatus, spec: ModelSpec) -> Known | None:
-    """Return what the status says of the source that the spec names."""
+def remembered(previous: ModelStatus, spec: ModelSpec, *, generation: int) -> Known | None:
+    """Return what the status says of the source that the spec names.
+
+    Another policy that refuses its licence is a reason to ask again: only then a sidecar is looked for.
+    """
     found = next((each for each in previous.conditions if each.type == RESOLVED), None)
     if found is None or found.status != "True" or previous.source != spec.source:
         return None
     if spec.mmproj_source != (previous.mmproj.source if previous.mmproj else None):
+        return None
+    if found.observed_generation != generation and _is_refused(previous, spec):
         return None
     return Known(
         size_bytes=previous.size_bytes,
@@ -100,3 +111,8 @@ def remembered(previous: ModelStatus, spec: ModelSpec) -> Known | None:
         memory=previous.memory,
         projector=previous.mmproj,
     )
+
+
+def _is_refused(previous: ModelStatus, spec: ModelSpec) -> bool:
+    stated = previous.gguf.license if previous.gguf else None
+    return spec.license is not None and not is_allowed(stated, spec.license.allow)

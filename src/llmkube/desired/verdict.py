@@ -16,6 +16,7 @@ from llmkube.api import quantity
 from llmkube.desired import architectures as build
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.settings import ENGINE_BUILD
+from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,11 +63,11 @@ def licence_trouble(spec: ModelSpec, known: Known) -> Trouble | None:
     if spec.license is None:
         return None
     found = known.facts.license if known.facts else None
-    if found in spec.license.allow:
+    if is_allowed(found, spec.license.allow):
         return None
     allowed = ", ".join(spec.license.allow)
-    told = f"the file says {found!r}" if found else "the file states none"
-    fix = "add it to spec.license.allow, or choose another model"
+    told = f"the file says {found!r}" if found else "none is stated that can be read before it is fetched"
+    fix = "add it to spec.license.allow, correct it in a .license file beside the model, or choose another model"
     return Trouble("LicenseNotAllowed", f"spec.license.allow: expected a licence among {allowed}; {told}; {fix}")
 
 

@@ -25,11 +25,16 @@ def complete(source: str) -> Callable[[Sequence[Path]], None]:
             raise SourceError(error.reason, error.message) from None
         stated = {count for header in headers if (count := _split_count(header)) is not None} or {1}
         if stated != {len(paths)}:
-            counts = " and ".join(str(count) for count in sorted(stated))
-            message = f"{source}: expected {counts} files, as their headers say, found {len(paths)} by its name"
-            raise SourceError("Malformed", f"{message}; give the first part, NAME-00001-of-{min(stated):05d}.gguf")
+            raise SourceError("Malformed", _miscounted(source, sorted(stated), len(paths)))
 
     return check
+
+
+def _miscounted(source: str, stated: list[int], found: int) -> str:
+    """The engine finds the parts of a split model by their names, so that another name is another number of them."""
+    name = f"NAME-00001-of-{stated[0]:05d}.gguf" if stated[0] > 1 else "NAME.gguf"
+    counts = " or ".join(str(count) for count in stated)
+    return f"{source}: expected {counts} file(s), as the header says, found {found} by the name; it must be {name}"
 
 
 def _header(source: str, path: Path) -> Header:

@@ -9,9 +9,9 @@ import struct
 
 from llmkube.gguf.errors import GGUFError, NeedMore
 
-LARGEST_HEADER = 64 * 1024 * 1024
+LARGEST_HEADER = 32 * 1024 * 1024
 LONGEST_STRING = 4 * 1024 * 1024
-MOST_KEPT_TEXT = 16 * 1024 * 1024
+MOST_KEPT_TEXT = 4 * 1024 * 1024
 MOST_KEPT_ITEMS = 128 * 1024
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 

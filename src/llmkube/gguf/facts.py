@@ -5,25 +5,64 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llmkube.gguf.errors import GGUFError
+from llmkube.gguf.keys import Keys
 from llmkube.gguf.tables import GUESSED, tables
-from llmkube.gguf.values import ArrayStub
+from llmkube.gguf.weights import Weights, weights
+from llmkube.models.licence import stated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from llmkube.gguf.reader import Header
 
 MOST_LAYERS = 1024
-LARGEST_NUMBER = 2**32 - 1
 ARCHITECTURE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
+class Attention:
+    """Numbers per layer and per head; None is "the header does not say". `pattern`: which layers see a window only.
+
+    `mla`: keys and values are compressed into one row per token, whose heads are of these lengths when unpacked.
+    """
+
+    heads: tuple[int, ...]
+    heads_kv: tuple[int, ...]
+    key_length: int | None = None
+    value_length: int | None = None
+    key_length_swa: int | None = None
+    value_length_swa: int | None = None
+    key_length_mla: int | None = None
+    value_length_mla: int | None = None
+    kv_lora_rank: int | None = None
+    sliding_window: int | None = None
+    pattern: tuple[bool, ...] | int | None = None
+    shared_kv_layers: int = 0
+    indexer_key_length: int = 0
+    causal: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """What sizes the state that a recurrent layer keeps for a sequence; 0 is "has none of it"."""
+
+    conv_kernel: int = 0
+    inner_size: int = 0
+    state_size: int = 0
+    group_count: int = 0
+    time_step_rank: int = 0
+    shortconv_cache: int = 0
+    wkv_head_size: int = 0
+    token_shift_count: int = 0
+    kda_head_size: int = 0
+    full_attention_interval: int = 0
+    layers: tuple[bool, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """None is "the header does not say". `head_counts_kv`: one number per layer. `weights_bytes`: of all tensors."""
+    """None is "the header does not say". `nextn_layers`: of `block_count`, those that only draft further tokens."""
 
     architecture: str
     name: str | None
@@ -32,35 +71,47 @@ class ModelFacts:
     context_length: int | None
     block_count: int | None
     embedding_length: int | None
-    head_count: int | None
-    head_count_kv: int | None
-    head_counts_kv: tuple[int, ...]
-    feed_forward_length: int | None
+    embedding_length_out: int | None
+    feed_forward_lengths: tuple[int, ...]
     expert_feed_forward_length: int | None
-    key_length: int | None
-    value_length: int | None
-    sliding_window: int | None
-    sliding_window_pattern: tuple[bool, ...] | int | None
     vocabulary_size: int | None
     experts: int | None
     experts_used: int | None
+    nextn_layers: int
+    pooling: int | None
+    uses_layer_norm: bool
     license: str | None
     chat_template: bool
     split_count: int | None
-    weights_bytes: int
-    output_bytes: int
-    is_tied: bool
+    attention: Attention
+    recurrence: Recurrence
+    weights: Weights
+    license_link: str | None = None
+
+    @property
+    def head_count(self) -> int | None:
+        return max(self.attention.heads, default=None)
+
+    @property
+    def head_count_kv(self) -> int | None:
+        return max(self.attention.heads_kv, default=None)
+
+    @property
+    def feed_forward_length(self) -> int | None:
+        return max(self.feed_forward_lengths, default=None)
+
+    @property
+    def weights_bytes(self) -> int:
+        """Of all tensors."""
+        return self.weights.total
 
 
 def facts(header: Header) -> ModelFacts:
     """The facts of a model's first (or only) file; GGUFError when it names no architecture."""
-    keys = _Keys(header.metadata)
+    keys = Keys(header.metadata)
     architecture = _architecture(keys)
-    own = _Keys(header.metadata, f"{architecture}.")
+    own = Keys(header.metadata, f"{architecture}.")
     layers = own.count("block_count", MOST_LAYERS)
-    heads = own.counts("attention.head_count", layers)
-    heads_kv = own.counts("attention.head_count_kv", layers) or heads
-    names = {tensor.name: tensor for tensor in header.tensors}
     return ModelFacts(
         architecture=architecture,
         name=keys.text("general.name"),
@@ -69,28 +120,26 @@ def facts(header: Header) -> ModelFacts:
         context_length=own.count("context_length"),
         block_count=layers,
         embedding_length=own.count("embedding_length"),
-        head_count=max(heads, default=None),
-        head_count_kv=max(heads_kv, default=None),
-        head_counts_kv=heads_kv,
-        feed_forward_length=own.count("feed_forward_length"),
+        embedding_length_out=own.count("embedding_length_out"),
+        feed_forward_lengths=own.counts("feed_forward_length", layers),
         expert_feed_forward_length=own.count("expert_feed_forward_length"),
-        key_length=own.count("attention.key_length"),
-        value_length=own.count("attention.value_length"),
-        sliding_window=own.count("attention.sliding_window"),
-        sliding_window_pattern=own.pattern("attention.sliding_window_pattern", layers),
         vocabulary_size=keys.length("tokenizer.ggml.tokens") or own.count("vocab_size"),
         experts=own.count("expert_count"),
         experts_used=own.count("expert_used_count"),
-        license=keys.text("general.license"),
+        nextn_layers=own.count("nextn_predict_layers") or 0,
+        pooling=own.count("pooling_type"),
+        uses_layer_norm=own.has("attention.layer_norm_epsilon") and not own.has("attention.layer_norm_rms_epsilon"),
+        license=stated(keys.text("general.license"), keys.text("general.license.name")),
         chat_template=bool(keys.text("tokenizer.chat_template")),
         split_count=keys.count("split.count") or None,
-        weights_bytes=sum(tensor.size for tensor in header.tensors),
-        output_bytes=sum(names[name].size for name in ("token_embd.weight",) if name in names),
-        is_tied="output.weight" not in names,
+        attention=_attention(own, layers),
+        recurrence=_recurrence(own, layers),
+        weights=weights(header.tensors, layers or 0),
+        license_link=keys.text("general.license.link"),
     )
 
 
-def _architecture(keys: _Keys) -> str:
+def _architecture(keys: Keys) -> str:
     found = keys.text("general.architecture")
     if not found:
         message = "GGUF metadata 'general.architecture': expected the name of an architecture, found nothing"
@@ -101,73 +150,43 @@ def _architecture(keys: _Keys) -> str:
     return found
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _attention(own: Keys, layers: int | None) -> Attention:
+    heads = own.counts("attention.head_count", layers)
+    return Attention(
+        heads=heads,
+        heads_kv=own.counts("attention.head_count_kv", layers) or heads,
+        key_length=own.count("attention.key_length"),
+        value_length=own.count("attention.value_length"),
+        key_length_swa=own.count("attention.key_length_swa"),
+        value_length_swa=own.count("attention.value_length_swa"),
+        key_length_mla=own.count("attention.key_length_mla"),
+        value_length_mla=own.count("attention.value_length_mla"),
+        kv_lora_rank=own.count("attention.kv_lora_rank"),
+        sliding_window=own.count("attention.sliding_window"),
+        pattern=own.pattern("attention.sliding_window_pattern", layers),
+        shared_kv_layers=own.count("attention.shared_kv_layers") or 0,
+        indexer_key_length=own.count("attention.indexer.key_length") or 0,
+        causal=own.flag("attention.causal"),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """Metadata below a prefix, by type."""
-
-    metadata: Mapping[str, Any]
-    prefix: str = ""
-
-    def _get(self, key: str) -> Any:
-        return self.metadata.get(self.prefix + key)
-
-    def _wrong(self, key: str, expected: str, found: Any) -> GGUFError:
-        shown = f"{type(found).__name__} {repr(found)[:60]}"
-        return GGUFError("Malformed", f"GGUF metadata {self.prefix + key!r}: expected {expected}, found {shown}")
-
-    def text(self, key: str) -> str | None:
-        found = self._get(key)
-        if found is not None and not isinstance(found, str):
-            raise self._wrong(key, "a string", found)
-        return found
-
-    def count(self, key: str, most: int = LARGEST_NUMBER) -> int | None:
-        """A whole number; the most of an array."""
-        return max(self._numbers(key, most), default=None)
-
-    def counts(self, key: str, layers: int | None) -> tuple[int, ...]:
-        """One number per layer: an array, or one number for all of them."""
-        numbers = self._numbers(key, LARGEST_NUMBER)
-        if not isinstance(self._get(key), list):
-            return numbers * (layers or 1)
-        if layers is not None and len(numbers) != layers:
-            raise self._wrong(key, f"one number for each of {layers} layers", list(numbers))
-        return numbers
-
-    def _numbers(self, key: str, most: int) -> tuple[int, ...]:
-        found = self._get(key)
-        values = found if isinstance(found, list) else [] if found is None else [found]
-        if not all(_is_number(one) and 0 <= one <= most for one in values):
-            raise self._wrong(key, f"whole numbers from 0 to {most}", found)
-        return tuple(values)
-
-    def pattern(self, key: str, layers: int | None) -> tuple[bool, ...] | int | None:
-        """A period, or for each layer whether its window slides."""
-        found = self._get(key)
-        if isinstance(found, list):
-            return tuple(bool(one) for one in self._flags(key, found, layers))
-        return self.count(key)
-
-    def _flags(self, key: str, found: list[Any], layers: int | None) -> list[Any]:
-        if not all(isinstance(one, int) for one in found) or len(found) != (layers or len(found)):
-            raise self._wrong(key, "one boolean for each layer", found)
-        return found
-
-    def length(self, key: str) -> int | None:
-        """How long an array is."""
-        found = self._get(key)
-        if isinstance(found, ArrayStub):
-            return found.length
-        if found is not None and not isinstance(found, list):
-            raise self._wrong(key, "an array", found)
-        return len(found) if found is not None else None
+def _recurrence(own: Keys, layers: int | None) -> Recurrence:
+    return Recurrence(
+        conv_kernel=own.count("ssm.conv_kernel") or 0,
+        inner_size=own.count("ssm.inner_size") or 0,
+        state_size=own.count("ssm.state_size") or 0,
+        group_count=own.count("ssm.group_count") or 0,
+        time_step_rank=own.count("ssm.time_step_rank") or 0,
+        shortconv_cache=own.count("shortconv.l_cache") or 0,
+        wkv_head_size=own.count("wkv.head_size") or 0,
+        token_shift_count=own.count("token_shift_count") or 0,
+        kda_head_size=own.count("kda.head_dim") or 0,
+        full_attention_interval=own.count("full_attention_interval") or 0,
+        layers=own.flags("attention.recurrent_layers", layers),
+    )
 
 
-def _quantization(keys: _Keys, header: Header) -> str | None:
+def _quantization(keys: Keys, header: Header) -> str | None:
     """The file type the header states, else the type of most of the weights' bytes."""
     stated = keys.count("general.file_type")
     named = tables().file_types.get(stated % GUESSED) if stated is not None else None

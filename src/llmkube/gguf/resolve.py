@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.errors import GGUFError, NeedMore
 from llmkube.gguf.facts import ModelFacts, facts
 from llmkube.gguf.reader import FIRST_READ, Header, next_read, parse, read_file, truncated
+from llmkube.gguf.sidecar import licensed
 from llmkube.models.errors import SourceError
 from llmkube.models.remote import Remote, RemoteFile
 from llmkube.models.session import open_session
@@ -20,6 +21,8 @@ from llmkube.models.source import HUGGING_FACE, Source
 from llmkube.models.source import parse as parse_source
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from llmkube.models.credentials import Credentials
     from llmkube.models.policy import SourcePolicy
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_READ_OF_A_PART = 64 * 1024
 """The parts of a split model after the first have no tokenizer."""
 PARTS_AT_ONCE = 8
+CHUNK = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +56,28 @@ async def resolve(
     *,
     policy: SourcePolicy,
     credentials: Credentials,
+    licences: tuple[str, ...] = (),
     timeout: float = 60.0,
     hugging_face: str = HUGGING_FACE,
     ca_bundle: Path | str | None = None,
 ) -> Resolved:
-    """SourceError when the source does not give the file; GGUFError when what it gives is no complete GGUF."""
+    """SourceError when the source does not give the file; GGUFError when what it gives is no complete GGUF.
+
+    `licences`: those that a policy allows; empty without one.
+    """
     parsed = parse_source(source)
     try:
         async with asyncio.timeout(timeout):
             if parsed.is_remote:
                 async with open_session(policy, ca_bundle=ca_bundle) as session:
-                    return await _remote(Remote(session, policy, credentials, hugging_face), parsed)
-            return await _near(parsed, policy)
+                    return await _remote(Remote(session, policy, credentials, hugging_face), parsed, licences)
+            return await _near(parsed, policy, licences)
     except TimeoutError:
         message = f"{source}: expected the header within {timeout:.0f} s, found none; it is tried again"
         raise SourceError("HostUnreachable", message) from None
 
 
-async def _remote(remote: Remote, source: Source) -> Resolved:
+async def _remote(remote: Remote, source: Source, licences: tuple[str, ...]) -> Resolved:
     """The first part answers before the others are asked: most errors are the same for all."""
     first, *others = source.parts()
     parts = [await _remote_part(remote, first, FIRST_READ)]
@@ -84,17 +92,47 @@ async def _remote(remote: Remote, source: Source) -> Resolved:
             tasks = [group.create_task(part(other)) for other in others]
     except* (SourceError, GGUFError) as errors:
         raise errors.exceptions[0] from None
-    return _joined(source, parts + [task.result() for task in tasks])
+    found = _joined(source, parts + [task.result() for task in tasks])
+
+    async def start(sidecar: Source, length: int) -> bytearray:
+        _, data = await remote.first(sidecar, length)
+        return data
+
+    return await _licensed(found, source, licences, start)
 
 
-async def _near(source: Source, policy: SourcePolicy) -> Resolved:
+async def _near(source: Source, policy: SourcePolicy, licences: tuple[str, ...]) -> Resolved:
     """A source that is no download: a file of this machine, or of a claim that only a pod sees."""
     if source.kind == "pvc":
         return Resolved(None, None)
     if source.kind == "file":
-        return await asyncio.to_thread(_local, source, policy)
+        found = await asyncio.to_thread(_local, source, policy)
+        return await _licensed(found, source, licences, lambda sidecar, length: _local_start(sidecar, length, policy))
     message = f"{source.text}: expected http, https, hf, file or pvc, found {source.kind}"
     raise SourceError("UnsupportedSource", message)
+
+
+async def _licensed(
+    found: Resolved,
+    source: Source,
+    licences: tuple[str, ...],
+    read: Callable[[Source, int], Awaitable[bytes | bytearray]],
+) -> Resolved:
+    facts = found.facts and await licensed(found.facts, source, licences, read)
+    return replace(found, facts=facts)
+
+
+async def _local_start(source: Source, length: int, policy: SourcePolicy) -> bytes:
+    """The first bytes of a file that may be missing."""
+
+    def read() -> bytes:
+        with policy.check_file(Path(source.path)).open("rb") as file:
+            return file.read(length)
+
+    try:
+        return await asyncio.to_thread(read)
+    except (OSError, RuntimeError):
+        raise SourceError("NotFound", f"{source.text}: expected a file that can be read, found none") from None
 
 
 async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part:
@@ -103,18 +141,43 @@ async def _remote_part(remote: Remote, source: Source, first_read: int) -> _Part
 
 
 async def _header(remote: Remote, source: Source, file: RemoteFile, data: bytearray) -> Header:
-    """By a prefix that grows until it has all of it. Parsed in a thread: tokenizers are long."""
-    size = file.size
-    while True:
-        try:
-            return await asyncio.to_thread(parse, data)
-        except NeedMore as more:
-            wanted = next_read(source.text, more, found=len(data), size=size)
-        except GGUFError as error:
-            raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
-        read = await remote.read(source, len(data), wanted - len(data), etag=file.etag)
-        size = size if read else len(data)
-        data += read
+    """By a prefix that grows until it has all of it."""
+    size, found = file.size, await _parsed(source, data)
+    while isinstance(found, NeedMore):
+        wanted = next_read(source.text, found, found=len(data), size=size)
+        if not file.ranges:
+            return await _streamed(remote, source, wanted)
+        came = await remote.append(source, data, wanted - len(data), etag=file.etag)
+        size = size if came else len(data)
+        found = await _parsed(source, data)
+    return found
+
+
+async def _streamed(remote: Remote, source: Source, wanted: int) -> Header:
+    """From a server without ranges, which would begin anew each time: one more answer, as far as the header goes."""
+    data = bytearray()
+    async with remote.body(source, 0) as body:
+        async for chunk in body.chunks(CHUNK):
+            data += chunk
+            if len(data) >= wanted:
+                found = await _parsed(source, data)
+                if isinstance(found, Header):
+                    return found
+                wanted = next_read(source.text, found, found=len(data), size=body.total)
+    found = await _parsed(source, data)
+    if isinstance(found, NeedMore):
+        raise truncated(source.text, found.at_least, len(data))
+    return found
+
+
+async def _parsed(source: Source, data: bytearray) -> Header | NeedMore:
+    """In a thread: tokenizers are long."""
+    try:
+        return await asyncio.to_thread(parse, data)
+    except NeedMore as more:
+        return more
+    except GGUFError as error:
+        raise GGUFError(error.reason, f"{source.text}: {error.message}") from None
 
 
 def _complete(source: Source, part: _Part) -> _Part:

@@ -105,14 +105,18 @@ def changed(source: Source, expected: str, found: str) -> SourceError:
     return SourceError("SourceChanged", f"{message}: the file changed; it is fetched anew")
 
 
-async def at_most(response: aiohttp.ClientResponse, most: int) -> bytearray:
-    """The first bytes of an answer; the rest is left unread."""
-    found = bytearray()
+async def at_most(
+    response: aiohttp.ClientResponse, most: int, *, skip: int = 0, into: bytearray | None = None
+) -> bytearray:
+    """So many bytes of an answer, after those to skip, added to `into`; the rest is left unread."""
+    found = bytearray() if into is None else into
+    end = len(found) + most
     async for chunk in response.content.iter_chunked(CHUNK):
-        found += chunk
-        if len(found) >= most:
+        found += chunk[skip:]
+        skip = max(skip - len(chunk), 0)
+        if len(found) >= end:
             break
-    del found[most:]
+    del found[end:]
     return found
 
 

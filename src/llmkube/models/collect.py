@@ -58,13 +58,16 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class PartialEntry:
-    """A fetch under way, or one that was broken off: `size` is what it takes on disk, `busy`: it is under way."""
+    """A fetch under way (`busy`), or one that was broken off: `size` is what it takes on disk, reserved space included;
+    `noted` bytes of `total` are what a later run goes on from.
+    """
 
     key: str
     size: int
     changed: float
     busy: bool = False
     filename: str = ""
+    noted: int = 0
     total: int | None = None
 
 

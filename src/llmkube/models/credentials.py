@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from llmkube.models.errors import SourceError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -88,10 +90,23 @@ class Credentials:
     def headers(self, *, is_hugging_face: bool = False) -> dict[str, str]:
         """The Authorization header for the source's own origin."""
         if is_hugging_face and self.hf_token:
-            return {"Authorization": f"Bearer {self.hf_token}"}
+            return bearer(HF_TOKEN, self.hf_token)
         if self.token:
-            return {"Authorization": f"Bearer {self.token}"}
+            return bearer(TOKEN, self.token)
         return basic(self.username, self.password)
+
+
+def bearer(name: str, token: str) -> dict[str, str]:
+    """The Authorization header of a token, which has that name."""
+    return {"Authorization": f"Bearer {in_header(name, token)}"}
+
+
+def in_header(name: str, value: str) -> str:
+    """A value that may stand in a header: SourceError when it holds a line break or other than ASCII."""
+    if not value.isascii() or not value.isprintable():
+        message = f"{name}: expected one line of printable ASCII, found other characters in it"
+        raise SourceError("InvalidCredentials", f"{message}; write the Secret, or set the variable, again")
+    return value
 
 
 def basic(username: str, password: str) -> dict[str, str]:

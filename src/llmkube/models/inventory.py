@@ -10,6 +10,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from llmkube.models.collect import BlobEntry, Inventory, Links, ModelName, PartialEntry, Pin
+from llmkube.models.extents import Extents
 from llmkube.models.layout import BLOB, storage_error
 from llmkube.models.locks import attempt
 from llmkube.models.partial import note_of
@@ -76,6 +77,7 @@ def _partials(cache: Cache) -> Iterator[PartialEntry]:
             changed=found.st_mtime,
             busy=_is_busy(cache, place.name),
             filename=filename if isinstance(filename, str) else "",
+            noted=(Extents.of(note.get("extents")) or Extents()).length,
             total=total if isinstance(total, int) else None,
         )
 

@@ -24,7 +24,10 @@ INDEXES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.di
 GGUF_TYPES = re.compile(
     r"application/(?:x-)?gguf|application/vnd\.ollama\.image\.model|application/.+[./+]gguf(?:\.v\d+)?"
 )
-PACKED = re.compile(r".*(?:\btar\b|\+gzip|\+zstd).*")
+PACKED = re.compile(r".*(?:\+gzip|\+zstd|\.gzip|\btar)")
+ANY_FILE = "application/vnd.oci.image.layer.v1.tar"
+"""What ORAS calls every single file whose type it is not told, tar or not."""
+UNPACK = "io.deis.oras.content.unpack"
 NAMES = ("org.opencontainers.image.title", "org.cncf.model.filepath")
 DIGEST = re.compile(r"sha256:(?P<hex>[a-f0-9]{64})")
 MOST_NAMED = 5
@@ -38,6 +41,12 @@ class Layer:
     sha256: str
     size: int
     name: str = ""
+    unpack: bool = False
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the model is inside an archive. A tar that is called a file is found out by its first bytes."""
+        return self.unpack or (self.media_type != ANY_FILE and PACKED.fullmatch(self.media_type) is not None)
 
     @property
     def is_gguf(self) -> bool:
@@ -88,7 +97,7 @@ def _choices(source: Source, index: dict[str, Any]) -> Iterator[Choice]:
     for one in _records(source, index, "manifests"):
         stated = one.get("platform")
         place = stated if isinstance(stated, dict) else {}
-        platform = "/".join(str(place[key])[:32] for key in ("os", "architecture") if place.get(key))
+        platform = "/".join(_printable(str(place[key]), 32) for key in ("os", "architecture") if place.get(key))
         if platform != "unknown/unknown" and DIGEST.fullmatch(str(one.get("digest"))):
             yield Choice(str(one["digest"]), platform)
 
@@ -99,7 +108,7 @@ def layer_of(source: Source, manifest: dict[str, Any]) -> Layer:
     found = [one for one in layers if (one.name == source.path if source.path else one.is_gguf)]
     if len(found) != 1:
         raise _not_one(source, found, layers)
-    if PACKED.fullmatch(found[0].media_type):
+    if found[0].is_packed:
         message = f"{source.text}: expected a layer that is the GGUF file itself, found {found[0].media_type!r}"
         raise SourceError("PackedLayer", f"{message}; push it unpacked, as `oras push` does a single file")
     return found[0]
@@ -121,22 +130,24 @@ def _layer(source: Source, one: dict[str, Any]) -> Layer:
     digest = DIGEST.fullmatch(str(one.get("digest")))
     size = one.get("size")
     if digest is None or not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise invalid(source, "layers with a sha256 digest and a size", str(one.get("digest"))[:80])
-    notes = one.get("annotations")
-    names = [notes[key] for key in NAMES if isinstance(notes.get(key), str)] if isinstance(notes, dict) else []
-    name = _printable(names[0]).removeprefix("./") if names else ""
-    return Layer(_printable(str(one.get("mediaType", ""))), digest["hex"], size, name)
+        raise invalid(source, "layers with a sha256 digest and a size", _printable(str(one.get("digest")), 80))
+    stated = one.get("annotations")
+    notes = stated if isinstance(stated, dict) else {}
+    name = next((_printable(notes[key]).removeprefix("./") for key in NAMES if isinstance(notes.get(key), str)), "")
+    media_type = _printable(str(one.get("mediaType", "")))
+    return Layer(media_type, digest["hex"], size, name, unpack=notes.get(UNPACK) == "true")
 
 
 def _records(source: Source, found: dict[str, Any], key: str) -> list[dict[str, Any]]:
     records = found.get(key)
     if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
-        raise invalid(source, f"a manifest with {key}", f"schema {str(found.get('schemaVersion'))[:10]} without")
+        version = _printable(str(found.get("schemaVersion")), 10)
+        raise invalid(source, f"a manifest with {key}", f"schema {version} without")
     return records
 
 
-def _printable(text: str) -> str:
-    return "".join(one for one in text[:255] if one.isprintable())
+def _printable(text: str, longest: int = 255) -> str:
+    return "".join(one for one in text[:longest] if one.isprintable())
 
 
 def invalid(source: Source, expected: str, found: str) -> SourceError:

@@ -5,6 +5,7 @@ A place's own headers are for the origin of its address alone: no redirect to an
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from llmkube.models.credentials import same_origin
@@ -81,25 +82,36 @@ class BlobPlace(Place):
         return response.status == 401 and await self._registry.renew(response)
 
 
-async def placed(source: Source, web: Web, credentials: Credentials, hugging_face: str = HUGGING_FACE) -> Place:
-    """The place of a remote source; a registry is asked for the manifest. SourceError when there is none."""
-    match source.kind:
-        case "s3":
-            from llmkube.models.s3 import checked, object_url
+@dataclass
+class Places:
+    """The places of one model's files. What a tag or a branch is, it is for all of them: no mixture of two pushes."""
 
-            return ObjectPlace(object_url(source, credentials.s3), checked(source, credentials.s3))
-        case "oci":
-            return await _blob(source, web, credentials)
-        case "hf":
-            url = source.url(hugging_face)
-            return Place(url, credentials.headers(is_hugging_face=True))
-        case _:
-            return Place(source.url(), credentials.headers(is_hugging_face=False))
+    web: Web
+    credentials: Credentials
+    hugging_face: str = HUGGING_FACE
+    commits: dict[tuple[str, str], str] = field(default_factory=dict)
+    _registries: dict[tuple[str, str], Registry] = field(default_factory=dict)
 
+    async def of(self, source: Source) -> Place:
+        """The place of a remote source; a registry is asked for the manifest. SourceError when there is none."""
+        match source.kind:
+            case "s3":
+                from llmkube.models.s3 import checked, object_url
 
-async def _blob(source: Source, web: Web, credentials: Credentials) -> Place:
-    from llmkube.models.registry import Registry
+                return ObjectPlace(object_url(source, self.credentials.s3), checked(source, self.credentials.s3))
+            case "oci":
+                return await self._blob(source)
+            case "hf":
+                pinned = replace(source, revision=self.commits.get((source.host, source.revision), source.revision))
+                return Place(pinned.url(self.hugging_face), self.credentials.headers(is_hugging_face=True))
+        return Place(source.url(), self.credentials.headers())
 
-    registry = Registry(source, web, credentials)
-    layer, revision = await registry.layer()
-    return BlobPlace(registry, registry.blob_url(layer), size=layer.size, sha256=layer.sha256, revision=revision)
+    async def _blob(self, source: Source) -> Place:
+        from llmkube.models.registry import Registry
+
+        key = (source.host, source.revision)
+        if key not in self._registries:
+            self._registries[key] = Registry(source, self.web, self.credentials)
+        registry = self._registries[key]
+        layer, revision = await registry.layer(source)
+        return BlobPlace(registry, registry.blob_url(layer), size=layer.size, sha256=layer.sha256, revision=revision)

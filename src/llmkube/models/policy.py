@@ -82,7 +82,7 @@ def denied(host: str, address: str) -> str:
     where = host if host == address else f"{host} ({address})"
     return (
         f"source host {where}: expected a public address, found one inside a private, loopback or link-local network; "
-        f"the administrator can allow it (operator flag --source-allow {address})"
+        f"the administrator can allow it (--source-allow {address} of the operator, --allow of `llmkube fetch`)"
     )
 
 

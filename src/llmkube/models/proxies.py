@@ -17,15 +17,24 @@ def proxy_of(url: str) -> str | None:
     """The proxy for a URL; None when it is asked directly."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    proxy = getproxies_environment().get(parts.scheme)
+    proxy = _proxies().get(parts.scheme)
     if not proxy or proxy_bypass_environment(parts.netloc.rpartition("@")[2]) or _is_in_bypassed_network(host):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    return proxy
 
 
 def proxy_hosts() -> set[str]:
     """The proxies themselves: the administrator's own choice, so the policy has nothing to say on them."""
-    return {host for url in getproxies_environment().values() if (host := urlsplit(url).hostname)}
+    return {host for url in _proxies().values() if (host := urlsplit(url).hostname)}
+
+
+def _proxies() -> dict[str, str]:
+    """The proxies by the scheme that they are for; one without a scheme of its own is spoken to over plain HTTP."""
+    return {
+        scheme: url if "://" in url else f"http://{url}"
+        for scheme, url in getproxies_environment().items()
+        if scheme in {"http", "https"}
+    }
 
 
 def _is_in_bypassed_network(host: str) -> bool:

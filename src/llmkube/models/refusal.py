@@ -6,6 +6,8 @@ text from a stranger, of which a short printable excerpt is shown.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import time
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from llmkube.models.source import Source
 
 LARGEST_BODY = 4096
+BODY_SECONDS = 10.0
 LONGEST_WORDS = 120
 REASONS = {
     401: "Unauthorized",
@@ -53,7 +56,6 @@ _S3 = {
     "ExpiredToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "InvalidToken": ("Unauthorized", "renew AWS_SESSION_TOKEN with its keys"),
     "RequestTimeTooSkewed": ("ClockSkew", "set the clock of this machine"),
-    "SlowDown": ("TooManyRequests", "it is tried again later"),
 }
 _WRONG_REGION = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _HUB = {
@@ -71,7 +73,7 @@ _REGISTRY = {
     "MANIFEST_UNKNOWN": ("NotFound", "check the tag or digest"),
     "NAME_UNKNOWN": ("NotFound", "check the repository"),
     "BLOB_UNKNOWN": ("NotFound", "the artifact is incomplete; push it again"),
-    "UNAUTHORIZED": ("Unauthorized", "give the registry's credentials in sourceSecretRef"),
+    "UNAUTHORIZED": ("Unauthorized", "give the registry's credentials in sourceSecretRef (or `docker login`)"),
     "DENIED": ("Forbidden", "check that the credentials may pull the repository"),
     "TOOMANYREQUESTS": ("TooManyRequests", "it is tried again later"),
 }
@@ -108,9 +110,9 @@ def _told(source: Source, status: int, code: str) -> tuple[str, str]:
     if status >= 500 or status in BUSY:
         return "ServerError", "it is tried again"
     own = {"s3": _S3, "hf": _HUB, "oci": _REGISTRY}.get(source.kind, {})
-    if source.kind == "s3" and code.split(" ", maxsplit=1)[0] in _WRONG_REGION | {""} and status in {301, 307, 400}:
-        region = code.partition(" ")[2]
-        return "WrongRegion", f"set AWS_REGION to {region}" if region else "set AWS_REGION to the bucket's region"
+    word, _, region = code.partition(" ")
+    if source.kind == "s3" and (word in _WRONG_REGION or status in {301, 307}):
+        return "WrongRegion", f"set AWS_REGION to {region or 'the region of the bucket'}"
     reason, advice = own.get(code, ("", ""))
     usual = (_HUB_ADVICE if source.kind == "hf" else {}).get(status) or ADVICE.get(status, "check the address")
     return reason or REASONS.get(status, "UnexpectedStatus"), advice or usual
@@ -124,7 +126,7 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
         return code, f"({code}{': ' if code and message else ''}{message})" if code or message else ""
     if source.kind not in {"s3", "oci"}:
         return "", ""
-    body = bytes(await at_most(response, LARGEST_BODY))
+    body = await _body(response)
     found = _CODE.search(body)
     code = (found[1] or found[2]).decode() if found else ""
     shown = _MESSAGE.search(body)
@@ -134,6 +136,14 @@ async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, 
         region = response.headers.get("x-amz-bucket-region", named[1].decode() if named else "")
         code = f"{code} {words(region)}".rstrip()
     return code, f"({said})" if said else ""
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """The beginning of what is said; nothing when it does not come soon."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(BODY_SECONDS):
+            return bytes(await at_most(response, LARGEST_BODY))
+    return b""
 
 
 def words(text: str) -> str:

@@ -6,6 +6,7 @@ policy, and gets our password only over TLS (or where the registry itself is pla
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 import json
@@ -49,10 +50,12 @@ MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Registry:
-    """One repository of a registry, with the authorization that it asked for."""
+    """One artifact of a registry, with the authorization that was asked for. All files of it are of one manifest."""
 
     def __init__(self, source: Source, web: Web, credentials: Credentials) -> None:
         self._source, self._web = source, web
+        self._one_asks = asyncio.Lock()
+        self._artifact: tuple[dict[str, Any], str] | None = None
         host, _, self._repository = source.host.partition("/")
         if host == DOCKER_HUB:
             host = "registry-1.docker.io"
@@ -61,13 +64,20 @@ class Registry:
         self._login = login(credentials, host, self._repository)
         self._authorization: dict[str, str] = {}
 
-    async def layer(self) -> tuple[Layer, str]:
-        """The model's layer, and the digest of the manifest that names it."""
+    async def layer(self, source: Source) -> tuple[Layer, str]:
+        """The layer of one file, and the digest of the manifest that names it: a tag that moves mixes no two models."""
+        async with self._one_asks:
+            if self._artifact is None:
+                self._artifact = await self._found()
+        manifest, digest = self._artifact
+        return layer_of(source, manifest), digest
+
+    async def _found(self) -> tuple[dict[str, Any], str]:
         found, digest = await self._manifest(self._source.revision)
         if is_index(found):
             machine = MACHINES.get(platform.machine(), platform.machine())
             found, digest = await self._manifest(manifest_of(self._source, found, f"linux/{machine}"))
-        return layer_of(self._source, found), digest
+        return found, digest
 
     def blob_url(self, layer: Layer) -> str:
         return f"{self._base}/v2/{self._repository}/blobs/sha256:{layer.sha256}"

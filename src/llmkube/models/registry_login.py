@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llmkube.models.credentials import DOCKER_CONFIG_JSON, basic
+from llmkube.models.credentials import DOCKER_CONFIG_JSON, basic, bearer
 from llmkube.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _canonical(host: str) -> str:
 
 def _basic(entry: dict[str, Any]) -> dict[str, str]:
     if isinstance(entry.get("registrytoken"), str):
-        return {"Authorization": f"Bearer {entry['registrytoken']}"}
+        return bearer("registrytoken of the docker config.json", entry["registrytoken"])
     username, password = entry.get("username"), entry.get("password")
     if isinstance(entry.get("auth"), str) and not (username or password):
         try:

@@ -1,18 +1,19 @@
-"""A file over HTTP, wherever it is kept: what it is (`probe`, `first`), and bytes of it (`read`, `body`, `span`).
+"""A file over HTTP: what it is (`probe`, `first`), and bytes of it (`read`, `append`, `body`, `span`).
 
 Where a redirect led (a CDN) is remembered for the next request, and forgotten when it is refused there.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from llmkube.models import answers
 from llmkube.models.answers import Body, RemoteFile, changed
 from llmkube.models.errors import SourceError
-from llmkube.models.places import placed
+from llmkube.models.places import Places
 from llmkube.models.refusal import check_status
 from llmkube.models.source import HUGGING_FACE
 from llmkube.models.web import Web
@@ -29,19 +30,24 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "Remote", "RemoteFile", "changed"]
 
+PLACE_SECONDS = 60.0
 STALE = frozenset({401, 403, 404, 410})
 LINKED = ("X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit")
 
 
-@dataclass(frozen=True)
 class Remote:
-    """The sources of one model, over one session."""
+    """The files of one model, over one session."""
 
-    session: aiohttp.ClientSession
-    policy: SourcePolicy
-    credentials: Credentials
-    hugging_face: str = HUGGING_FACE
-    _places: dict[str, Place] = field(default_factory=dict, repr=False)
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        policy: SourcePolicy,
+        credentials: Credentials,
+        hugging_face: str = HUGGING_FACE,
+    ) -> None:
+        self._web = Web(session, policy)
+        self._places = Places(self._web, credentials, hugging_face)
+        self._known: dict[str, Place] = {}
 
     async def probe(self, source: Source) -> RemoteFile:
         """What the source says of the file, by one byte of it; SourceError when it does not give it."""
@@ -66,8 +72,12 @@ class Remote:
             if response.status == 416:
                 raise _empty(source)
             await check_status(source, response)
+            if response.status == 206:
+                answers.body(source, response, 0)
             file = _with_place(source, answers.remote_file(source, response, linked), place)
             place.landed = hops[-1] if len(hops) > 1 else ""
+            if source.kind == "hf" and file.revision:
+                self._places.commits.setdefault((source.host, source.revision), file.revision)
             found = await answers.at_most(response, length)
             if not found and file.size == 0:
                 raise _empty(source)
@@ -75,16 +85,25 @@ class Remote:
 
     async def read(self, source: Source, start: int, length: int, *, etag: str = "") -> bytearray:
         """At most `length` bytes from `start`, fewer at its end; SourceChanged when it is another file by now."""
+        found = bytearray()
+        await self._read(source, (start, length), etag, found)
+        return found
+
+    async def append(self, source: Source, data: bytearray, length: int, *, etag: str = "") -> int:
+        """Add at most `length` bytes that follow those in `data`, and say how many came. Else as `read`."""
+        start = len(data)
+        await self._read(source, (start, length), etag, data)
+        return len(data) - start
+
+    async def _read(self, source: Source, place: tuple[int, int], etag: str, into: bytearray) -> None:
+        start, length = place
         headers = {"Range": f"bytes={start}-{start + length - 1}", **answers.if_range(etag)}
         async with self._get(source, headers) as response:
             await check_status(source, response)
             _check_etag(source, response, etag)
             if response.status == 206:
                 answers.body(source, response, start)
-            skipped = 0 if response.status == 206 else start
-            found = await answers.at_most(response, skipped + length)
-            del found[:skipped]
-            return found
+            await answers.at_most(response, length, skip=0 if response.status == 206 else start, into=into)
 
     @contextlib.asynccontextmanager
     async def body(self, source: Source, start: int, *, etag: str = "") -> AsyncIterator[Body]:
@@ -105,10 +124,14 @@ class Remote:
             yield answers.span(source, response, start, end)
 
     async def _place(self, source: Source) -> Place:
-        if source.text not in self._places:
-            web = Web(self.session, self.policy)
-            self._places[source.text] = await placed(source, web, self.credentials, self.hugging_face)
-        return self._places[source.text]
+        if source.text not in self._known:
+            try:
+                async with asyncio.timeout(PLACE_SECONDS):
+                    self._known[source.text] = await self._places.of(source)
+            except TimeoutError:
+                message = f"{source.text}: expected the registry to say where it is in {PLACE_SECONDS:.0f} s"
+                raise SourceError("HostUnreachable", f"{message}, found no end; it is tried again") from None
+        return self._known[source.text]
 
     @contextlib.asynccontextmanager
     async def _get(
@@ -119,10 +142,11 @@ class Remote:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """The answer after redirects. What is refused by age, a remembered redirect or a token, is asked once more."""
         place = await self._place(source)
-        web = Web(self.session, self.policy)
 
         def answer() -> contextlib.AbstractAsyncContextManager[aiohttp.ClientResponse]:
-            return web.get(source.text, place.landed or place.url, lambda url: place.headers(url, asked), seen=seen)
+            return self._web.get(
+                source.text, place.landed or place.url, lambda url: place.headers(url, asked), seen=seen
+            )
 
         async with contextlib.AsyncExitStack() as stack:
             response = await stack.enter_async_context(answer())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from llmkube.models.credentials import in_header
 from llmkube.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ def object_url(source: Source, access: S3Access) -> str:
 
 
 def checked(source: Source, access: S3Access) -> S3Access:
-    """The keys, both or none of them."""
+    """The keys, both or none of them, as they may stand in headers."""
+    in_header("AWS_ACCESS_KEY_ID", access.access_key)
+    in_header("AWS_SESSION_TOKEN", access.session_token)
     if bool(access.access_key) != bool(access.secret_key):
         missing = "AWS_SECRET_ACCESS_KEY" if access.access_key else "AWS_ACCESS_KEY_ID"
         message = f"{source.text}: expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, found no {missing}"

@@ -42,8 +42,8 @@ CHECKPOINT = 64 * 1024 * 1024
 NOTE_SECONDS = 5.0
 PROGRESS = 64 * 1024
 """A connection that brought less than this before it broke has brought nothing."""
-REFUSALS, MOST_REFUSALS = 3, 9
-"""So many answers without the range that was asked for, and the file is taken as one stream; so many, and it is not."""
+REFUSALS = 3
+"""So many answers without the range that was asked for, and the file is taken as one stream."""
 BUSY = frozenset({"TooManyRequests", "ServerError"})
 
 
@@ -104,7 +104,10 @@ class Transfer:
                 for _ in range(MOST):
                     group.create_task(self._connection())
         if not self._is_complete:
-            await self._persist(self._stream, until=MOST_REFUSALS)
+            await self._persist(self._stream)
+        if self._origin.file.size not in {None, self._partial.written.length}:
+            message = f"expected {self._origin.file.size} bytes, found {self._partial.written.length}"
+            raise SourceError("SizeMismatch", f"{self._origin.source.text}: {message}")
 
     @property
     def _is_complete(self) -> bool:
@@ -123,15 +126,15 @@ class Transfer:
                 continue
             self._claims.append(span)
             try:
-                await self._persist(functools.partial(self._rest, span), until=REFUSALS)
+                await self._persist(functools.partial(self._rest, span))
             finally:
                 self._claims.remove(span)
                 self._wake()
 
-    async def _persist(self, attempt: Callable[[], Awaitable[Try | None]], *, until: int) -> None:
+    async def _persist(self, attempt: Callable[[], Awaitable[Try | None]]) -> None:
         """Try until it is done, with pauses that grow while nothing comes; SourceError when that is hopeless."""
         tries = 0
-        while (done := await attempt()) is not None and done.error is not None and self._refusals < until:
+        while (done := await attempt()) is not None and done.error is not None:
             tries = 1 if done.received >= PROGRESS else tries + 1
             delay = pause(done.error, tries) if self._origin.is_resumable else None
             if delay is None:
@@ -141,8 +144,10 @@ class Transfer:
             await asyncio.sleep(delay)
 
     async def _rest(self, span: Range) -> Try | None:
-        """Fetch what is missing of a span; None when nothing is."""
+        """Fetch what is missing of a span; None when nothing is, or when spans have no sense any more."""
         origin = self._origin
+        if self._refusals >= REFUSALS:
+            return None
         async with self._slots.one():
             for start, end in self._partial.written.missing(*span):
                 return await self._tried(origin.remote.span(origin.source, start, end, etag=origin.file.etag), end)

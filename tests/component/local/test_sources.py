@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from tests import tiny
 from tests.component.local.local_mode import LocalMode, Object, model, until
 from tests.real_servers import PASSWORD, USER, ObjectStore, RegistryServer, object_store, password_registry
+from tests.wire.models.web_servers import serving
 
 pytestmark = pytest.mark.timeout(1200)  # the first one may have to build the servers
 
@@ -88,3 +90,37 @@ def test_what_the_object_store_refuses_is_a_condition(
     )
     assert found["status"]["phase"] == "Failed"
     assert base64.b64encode(b"wrong").decode() not in yaml.safe_dump(found["status"])
+
+
+def test_a_split_model_of_a_claim_is_all_of_its_files(local: LocalMode) -> None:
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    metadata = {"name": "weights", "namespace": "default"}
+    local.apply({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": claim})
+    folder = local.home / "local" / "volumes" / "default" / "weights" / "q4"
+    folder.mkdir(parents=True)
+    for name, data in tiny.parts(3).items():
+        (folder / name).write_bytes(data)
+
+    local.apply(model("claimed", "pvc://weights/q4/big-00001-of-00003.gguf", cache={"size": "1Mi"}))
+
+    ready(local, "claimed")
+    files = sorted((local.home / "local" / "volumes").rglob("v1/models/default/claimed/*/*.gguf"))
+    assert [file.name for file in files] == list(tiny.parts(3))
+    assert [file.read_bytes() for file in files] == list(tiny.parts(3).values())
+
+
+def test_a_redirect_into_a_private_network_is_a_condition(local: LocalMode) -> None:
+    """Local mode allows loopback, and nothing else that is private."""
+
+    class Redirects(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", "http://169.254.169.254/latest/meta-data/m.gguf")
+            self.end_headers()
+
+    with serving(Redirects) as url:
+        local.apply(model("astray", f"{url}/m.gguf"))
+        found = until(lambda: local.model("astray"), lambda each: "SourceDenied" in yaml.safe_dump(each["status"]))
+
+    assert "169.254.169.254" in yaml.safe_dump(found["status"])
+    assert found["status"]["phase"] == "Failed"

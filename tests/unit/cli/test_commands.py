@@ -15,7 +15,21 @@ from llmkube.cli import errors
 from llmkube.cli.options import duration
 from llmkube.kube.errors import Forbidden, NotFound, TransportError
 
-OURS = ("apply", "chat", "completion", "delete", "deploy", "list", "logs", "scale", "status", "version", "wait")
+OURS = (
+    "apply",
+    "chat",
+    "completion",
+    "delete",
+    "deploy",
+    "fit",
+    "inspect",
+    "list",
+    "logs",
+    "scale",
+    "status",
+    "version",
+    "wait",
+)
 SAMPLE = Path(__file__).parents[3] / "manifests" / "samples" / "quickstart.yaml"
 
 
@@ -26,7 +40,9 @@ def test_every_command_explains_itself_with_examples(invoke: Any, name: str) -> 
     assert f"llmkube {name}" in result.output.partition("Options:")[2] or name == "completion"
 
 
-@pytest.mark.parametrize("name", ["apply", "chat", "deploy", "list", "logs", "status", "wait"])
+@pytest.mark.parametrize(
+    "name", ["apply", "catalog", "chat", "deploy", "fit", "inspect", "list", "logs", "status", "wait"]
+)
 def test_help_imports_neither_an_http_client_nor_the_kubernetes_client(name: str) -> None:
     code = (
         "import sys\nfrom llmkube.cli.main import main\n"

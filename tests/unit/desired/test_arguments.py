@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts
 from llmkube.desired.arguments import API_KEYS_PATH, Files, arguments, effective_context, refused_extra_args
@@ -61,10 +60,10 @@ def value(words: tuple[str, ...], flag: str) -> str:
 
 @pytest.fixture(scope="module")
 def llama_server() -> str:
-    program = os.environ.get("LLMKUBE_LLAMA_SERVER") or shutil.which("llama-server")
-    if not program:
-        pytest.skip("NO llama-server: set LLMKUBE_LLAMA_SERVER; what its own parser thinks of our flags is NOT tested")
-    return program
+    found = program("llama-server")
+    if not found:
+        pytest.skip(f"NO llama-server: {MISSING}; what its own parser thinks of our flags is NOT tested")
+    return found
 
 
 @pytest.mark.engine

@@ -245,11 +245,35 @@ def test_what_is_known_of_a_source_is_remembered_whatever_else_of_the_spec_chang
     see: See, model_spec: Callable[..., ModelSpec]
 ) -> None:
     status = observe(see(fetch=state_of(job())), now=NOW)
-    found = remembered(status, model_spec(quantization="Q4_1", hardware={"accelerator": "cuda"}))
+    found = remembered(status, model_spec(quantization="Q4_1", hardware={"accelerator": "cuda"}), generation=9)
     assert found is not None
     assert (found.etag, found.size_bytes, found.facts) == (KNOWN.etag, KNOWN.size_bytes, KNOWN.facts)
-    assert remembered(status, model_spec(source="https://models.example/other.gguf")) is None
-    assert remembered(status, model_spec(mmprojSource="https://models.example/mmproj.gguf")) is None
+    assert remembered(status, model_spec(source="https://models.example/other.gguf"), generation=9) is None
+    assert remembered(status, model_spec(mmprojSource="https://models.example/mmproj.gguf"), generation=9) is None
+
+
+def test_a_new_policy_that_refuses_the_licence_is_asked_about_once_for_a_sidecar_may_allow_it(
+    see: See, model_spec: Callable[..., ModelSpec]
+) -> None:
+    status = observe(see(), now=NOW)
+    assert KNOWN.facts is not None
+    stated, generation = KNOWN.facts.license, status.observed_generation or 0
+    other, same = (model_spec(license={"allow": [each]}) for each in ("another-licence", stated))
+    assert remembered(status, other, generation=generation + 1) is None
+    assert remembered(status, other, generation=generation) is not None
+    assert remembered(status, same, generation=generation + 1) is not None
+
+
+def test_a_licence_that_was_told_before_the_fetch_stands_beside_the_header_of_the_bytes() -> None:
+    """A sidecar may have corrected it; the fetch reads the header alone."""
+    done = Done(sha256="a" * 64, bytes=1, path="p", gguf={"architecture": "llama", "license": "other"})
+    assert KNOWN.facts is not None
+    found = confirmed(KNOWN, done).facts
+    assert found is not None
+    assert (found.license, found.architecture) == (KNOWN.facts.license, "llama")
+    unread = confirmed(Known(size_bytes=None), done).facts
+    assert unread is not None
+    assert unread.license == "other"
 
 
 def test_bytes_of_before_stay_on_the_list_until_they_are_gone(see: See) -> None:
@@ -336,7 +360,7 @@ def test_what_the_fetched_bytes_say_counts_before_what_was_said_of_them() -> Non
     done = state_of(job("Complete"), ended(0, json.dumps(words)))
     assert isinstance(done, Done)
     known = confirmed(KNOWN, done)
-    assert known.facts == GGUFFacts(architecture="qwen2", license="other")
+    assert known.facts == GGUFFacts(architecture="qwen2", license="mit")
     assert known.memory is not None
     assert (known.memory.weights, known.etag) == (1, KNOWN.etag)
 

@@ -59,7 +59,7 @@ def test_a_licence_that_is_not_allowed_is_told_with_those_that_are(model_spec: F
     assert refused is not None
     assert none is not None
     assert all(word in refused.message for word in ("apache-2.0, gemma", "'mit'", "spec.license.allow"))
-    assert "the file states none" in none.message
+    assert "none is stated" in none.message
 
 
 def test_there_is_no_verdict_without_facts(model_spec: Factory) -> None:

@@ -26,9 +26,9 @@ def test_the_facts_of_a_real_model(smollm2: Path) -> None:
     assert (found.architecture, found.quantization, found.license) == ("llama", "Q4_1", "apache-2.0")
     assert (found.parameters, found.weights_bytes) == (134_515_008, 96_576_768)
     assert (found.context_length, found.block_count, found.embedding_length) == (8192, 30, 576)
-    assert (found.head_count, found.head_count_kv, found.head_counts_kv) == (9, 3, (3,) * 30)
+    assert (found.head_count, found.head_count_kv, found.attention.heads_kv) == (9, 3, (3,) * 30)
     assert (found.vocabulary_size, found.chat_template, found.split_count) == (49_152, True, None)
-    assert found.is_tied
+    assert found.weights.tied == 49_152 * 576 * 34 // 32  # its embedding is Q8_0, and its output matrix too
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_a_file_type_newer_than_ours_falls_back_to_the_type_of_most_bytes() -> N
 def test_without_key_value_heads_every_head_has_its_own(tiny: Tiny) -> None:
     found = tiny(extra={"attention.head_count_kv": None})
 
-    assert found.head_counts_kv == (8, 8, 8, 8)
+    assert found.attention.heads_kv == (8, 8, 8, 8)
 
 
 def test_heads_by_layer_are_kept_by_layer_and_the_most_is_told(tiny: Tiny) -> None:
     found = tiny(extra={"attention.head_count_kv": [1, 4, 0, 2]})
 
-    assert (found.head_counts_kv, found.head_count_kv) == ((1, 4, 0, 2), 4)
+    assert (found.attention.heads_kv, found.head_count_kv) == ((1, 4, 0, 2), 4)
 
 
 def test_the_vocabulary_is_the_tokenizers_or_else_the_stated_size() -> None:

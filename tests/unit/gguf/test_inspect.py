@@ -19,26 +19,24 @@ def inspect(*arguments: str | Path) -> Result:
 
 
 def test_the_table_says_what_the_model_is_and_needs(smollm2: Path) -> None:
-    result = inspect(smollm2, "--ctx-size", "2048")
+    result = inspect(smollm2, "--context", "2048")
 
     rows = dict(line.split("   ", 1) for line in result.stdout.splitlines())
     shown = {title.strip(): value.strip() for title, value in rows.items()}
     assert result.exit_code == 0
     assert (shown["PARAMETERS"], shown["QUANTIZATION"], shown["LICENSE"]) == ("134.5M", "Q4_1", "apache-2.0")
     assert shown["SIZE"] == "98.4 MB (98362432 bytes)"
-    assert "at 2048 tokens of context" in shown["MEMORY"]
+    assert "with 2048 tokens of context" in shown["MEMORY"]
 
 
-def test_json_has_the_fields_of_a_models_status_and_the_estimate(smollm2: Path) -> None:
+def test_json_has_the_fields_of_a_models_status_and_the_plan(smollm2: Path) -> None:
     told = json.loads(inspect(smollm2, "-o", "json", "--ctx-size", "4096", "--parallel", "2").stdout)
 
     assert told["sizeBytes"] == smollm2.stat().st_size
     assert (told["gguf"]["headCountKV"], told["gguf"]["vocabularySize"]) == (3, 49_152)
     assert told["memory"]["kvCachePerToken"] == 23_040
-    assert told["estimate"]["kvCache"] == 4096 * 23_040
-    assert told["estimate"]["total"] == sum(
-        told["estimate"][part] for part in ("weights", "kvCache", "compute", "output")
-    )
+    assert told["plan"]["buffers"]["kv"] == 4096 * 23_040
+    assert told["plan"]["total"] == sum(told["plan"]["buffers"].values())
 
 
 def test_a_relative_path_is_a_file_here(write_gguf: WriteGGUF, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +76,16 @@ def test_a_file_that_is_no_model_is_one_line_and_an_exit_code(
     assert result.stderr.startswith("error: ")
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_a_projector_alone_has_no_plan_but_facts(write_gguf: WriteGGUF) -> None:
+    path = write_gguf(architecture="clip", extra={"block_count": None, "embedding_length": None})
+
+    fit = CliRunner().invoke(main, ["fit", str(path), "--gpu", "L4"])
+
+    assert "ARCHITECTURE    clip" in inspect(path).stdout
+    assert (fit.exit_code, fit.stdout) == (2, "")
+    assert "expected a model with layers" in fit.stderr
 
 
 def test_a_source_that_only_pods_see_is_refused() -> None:

@@ -117,7 +117,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path: Path, make: Callab
 
 
 def test_importing_the_reader_does_not_import_numpy() -> None:
-    code = "import sys, llmkube.gguf.facts, llmkube.gguf.memory; sys.exit('numpy' in sys.modules)"
+    code = "import sys, llmkube.gguf.facts, llmkube.gguf.plan.memory; sys.exit('numpy' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=30).returncode == 0
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from llmkube.gguf.cursor import LARGEST_HEADER
 from llmkube.gguf.errors import GGUFError, NeedMore
 from llmkube.gguf.facts import facts
-from llmkube.gguf.memory import estimate, kv_bytes_per_token
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions, PlanError
 from llmkube.gguf.reader import parse
 
 WriteGGUF = Callable[..., Path]
@@ -29,8 +30,11 @@ def exercise(data: bytes) -> str:
     except GGUFError as error:
         asked, reason = 0, error.reason if "\n" not in error.message else ""
     else:
-        planned = estimate(found, context=4096, parallel=3, cache_type_k="q8_0", gpu_layers=99)
-        assert min(planned.total, kv_bytes_per_token(found)) >= 0
+        try:
+            planned = plan(found, EngineOptions(context=4096, parallel=3, gpus=2, gpu_layers=3))
+        except PlanError:
+            return "facts"
+        assert 0 <= planned.sum.model <= 2 * found.weights_bytes
         return "facts"
     assert reason != "NeedMore" or len(data) < asked <= LARGEST_HEADER
     return reason
@@ -110,7 +114,9 @@ VALUES = st.sampled_from(
 )
 KEYS = [b"general.name", b"general.file_type", b"general.license", b"split.count", b"tokenizer.ggml.tokens"]
 OWN = ["block_count", "embedding_length", "vocab_size", "expert_count", "feed_forward_length", "context_length"]
-ATTENTION = ["head_count", "head_count_kv", "key_length", "sliding_window", "sliding_window_pattern"]
+OWN += ["expert_used_count", "nextn_predict_layers", "full_attention_interval", "ssm.state_size", "ssm.inner_size"]
+ATTENTION = ["head_count", "head_count_kv", "key_length", "sliding_window", "sliding_window_pattern", "causal"]
+ATTENTION += ["key_length_mla", "value_length_mla", "shared_kv_layers", "recurrent_layers"]
 
 
 @FUZZ

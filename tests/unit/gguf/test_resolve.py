@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +103,7 @@ async def test_a_split_model_is_the_sum_of_its_parts(host: Host, write_gguf: Wri
     assert (found.files, found.facts.split_count) == (3, 3)
     assert found.size_bytes == sum(len(data) for data in host.files.values())
     assert (found.facts.parameters, found.facts.weights_bytes) == (4 * 2048, 4 * 8192)
-    assert not found.facts.is_tied
+    assert not found.facts.weights.tied
     assert found.sha256 is None
 
 
@@ -194,6 +195,29 @@ async def test_a_file_below_an_allowed_root_is_read_and_another_is_not(write_ggu
     assert found.size_bytes == path.stat().st_size
     with pytest.raises(SourceError, match="allowed root"):
         await resolved(f"file://{path}", policy=SourcePolicy(roots=(tmp_path / "other",)))
+
+
+async def test_a_split_model_of_files_is_all_of_them_also_through_links_inside_the_root(
+    write_gguf: WriteGGUF, tmp_path: Path
+) -> None:
+    """As the cache of huggingface_hub has them: names that link to blobs."""
+    (tmp_path / "blobs").mkdir()
+    files = split(write_gguf)
+    for name, data in files.items():
+        (tmp_path / name).unlink(missing_ok=True)
+        (tmp_path / "blobs" / name[4:9]).write_bytes(data)
+        (tmp_path / name).symlink_to(f"blobs/{name[4:9]}")
+
+    found = await resolved(f"file://{tmp_path}/big-00001-of-00003.gguf", policy=SourcePolicy(roots=(tmp_path,)))
+
+    assert (found.files, found.size_bytes) == (3, sum(map(len, files.values())))
+
+
+async def test_what_is_no_regular_file_is_told_and_holds_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.gguf")
+
+    with pytest.raises(GGUFError, match="expected a regular file"):
+        await resolved(f"file://{tmp_path}/fifo.gguf", policy=SourcePolicy(roots=(tmp_path,)))
 
 
 async def test_a_file_that_is_missing_or_a_loop_of_links_is_not_found(tmp_path: Path) -> None:

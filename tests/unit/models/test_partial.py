@@ -46,6 +46,26 @@ def test_pieces_are_picked_up_where_they_were_noted_and_nothing_else_is(place: P
     second.discard()
 
 
+def test_nothing_is_noted_before_it_is_on_disk(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash of the machine may leave zeros where something was written and not synced."""
+    calls: list[str] = []
+    sync, replace = os.fdatasync, os.replace
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: (calls.append("data"), sync(descriptor)))
+    monkeypatch.setattr(os, "replace", lambda *names: (calls.append("note"), replace(*names)))
+    partial = begun(place)
+    partial.write(0, [CONTENT])
+    partial.sync()
+    assert calls == ["data", "note"]
+    partial.write(SIZE, [CONTENT])
+    monkeypatch.setattr(os, "fdatasync", lambda _: os.write(-1, b""))
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        partial.sync()
+    killed(partial)
+    again = begun(place)
+    assert again.written == Extents(((0, SIZE),))
+    again.discard()
+
+
 def test_what_is_closed_in_order_is_noted_whole(place: Path) -> None:
     first = begun(place)
     first.write(0, [CONTENT])

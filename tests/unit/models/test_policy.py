@@ -11,6 +11,8 @@ from llmkube.models.credentials import Credentials, S3Access
 from llmkube.models.errors import SourceError
 from llmkube.models.places import Place
 from llmkube.models.policy import SourcePolicy
+from llmkube.models.s3 import checked
+from llmkube.models.source import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +95,19 @@ def test_a_name_and_a_password_are_basic_authentication() -> None:
     assert Credentials.from_secret(secret).headers() == {
         "Authorization": f"Basic {base64.b64encode(b'ann:pass').decode()}"
     }
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "a\r\nX-Evil: 1", "schlüssel", "\x00"])
+def test_a_token_that_cannot_stand_in_a_header_is_refused_by_its_name_alone(token: str) -> None:
+    for credentials, name in (
+        (Credentials(token=token), "LLMKUBE_SOURCE_TOKEN"),
+        (Credentials(hf_token=token), "HF_TOKEN"),
+    ):
+        with pytest.raises(SourceError, match=name) as caught:
+            credentials.headers(is_hugging_face=True)
+        assert token not in caught.value.message
+    with pytest.raises(SourceError, match="AWS_SESSION_TOKEN"):
+        checked(parse("s3://bucket/m.gguf"), S3Access("key", "secret", token))
 
 
 def test_credentials_are_never_printed() -> None:

@@ -139,8 +139,8 @@ def fetched(server: FileServer, cache: Path, seen: list[Progress]) -> Fetch:
 
     async def run(**fields: Any) -> Fetched:
         policy = SourcePolicy(("127.0.0.0/8",))
-        given = {"source": server.url, "policy": policy, "namespace": "team", "name": "tiny", **fields}
-        request = FetchRequest(cache=cache, **given)
+        given = {"source": server.url, "policy": policy, "cache": cache, "namespace": "team", "name": "tiny"}
+        request = FetchRequest(**{**given, **fields})
         async with asyncio.timeout(30):
             return await fetch(request, seen.append)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from llmkube.models.errors import SourceError
 from llmkube.models.policy import SourcePolicy
 
 MEBIBYTE = 1 << 20
+LOOPBACK = SourcePolicy(("127.0.0.0/8",))
 
 
 @dataclass
@@ -41,9 +43,8 @@ class Counted:
 
 
 async def resolved(server: Counted, name: str) -> Resolved:
-    policy = SourcePolicy(("127.0.0.0/8",))
     async with scripted(server.answer) as url:
-        return await resolve(f"{url}/{name}", policy=policy, credentials=Credentials())
+        return await resolve(f"{url}/{name}", policy=LOOPBACK, credentials=Credentials())
 
 
 def smollm2() -> bytes:
@@ -88,6 +89,53 @@ async def test_each_part_of_a_split_model_is_asked_once_and_briefly() -> None:
     first, *others = server.sent.values()
     assert len(first) == 1
     assert all(sizes == [64 * 1024] for sizes in others)
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+async def test_a_server_without_ranges_is_asked_twice_at_most_however_long_the_header_is(says_length: bool) -> None:
+    data, asked = padded(262_144, 9 * MEBIBYTE), []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.path)
+        response = web.StreamResponse(headers={"Content-Length": str(len(data))} if says_length else {})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await response.write(data)
+        return response
+
+    async with scripted(answer) as url:
+        found = await resolve(f"{url}/m.gguf", policy=LOOPBACK, credentials=Credentials())
+
+    assert found.facts is not None
+    assert (found.facts.vocabulary_size, len(asked)) == (262_144, 2)
+
+
+async def test_a_server_without_ranges_and_length_that_ends_inside_the_header_gave_too_little() -> None:
+    data = padded(262_144, 9 * MEBIBYTE)[: 4 * MEBIBYTE]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            await response.write(data)
+        return response
+
+    async with scripted(answer) as url:
+        with pytest.raises(GGUFError) as caught:
+            await resolve(f"{url}/m.gguf", policy=LOOPBACK, credentials=Credentials())
+
+    assert caught.value.reason == "Truncated"
+
+
+async def test_an_answer_that_begins_elsewhere_than_it_was_asked_to_is_not_taken() -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=206, body=b"GGUF", headers={"Content-Range": "bytes 7-10/100"})
+
+    async with scripted(answer) as url:
+        with pytest.raises(SourceError) as caught:
+            await resolve(f"{url}/m.gguf", policy=LOOPBACK, credentials=Credentials())
+
+    assert caught.value.reason == "RangeRefused"
 
 
 async def test_a_file_that_changes_between_two_requests_is_not_pieced_together() -> None:

@@ -164,6 +164,25 @@ async def doomed(
         ended.cancel()
 
 
+async def test_a_fetch_that_is_asked_to_stop_says_so_and_keeps_all_that_has_arrived(
+    server: FileServer, tmp_path: Path
+) -> None:
+    server.content = gguf(8 * MEBIBYTE)
+    server.hold_after = 2 * MEBIBYTE
+    process = await Command(server, tmp_path).start()
+    async with asyncio.timeout(PATIENCE):
+        await server.held.wait()
+        await asyncio.sleep(0.3)
+        process.terminate()
+        out, _ = await process.communicate()
+    last = json.loads(out.splitlines()[-1])
+    assert (process.returncode, last["reason"], last["retryable"]) == (75, "Interrupted", True)
+    assert noted(tmp_path) > MEBIBYTE
+    had, server.hold_after, server.sent = noted(tmp_path), None, 0
+    await Command(server, tmp_path).finish()
+    assert server.sent <= len(server.content) - had + 1
+
+
 @pytest.mark.timeout(300)
 async def test_killed_at_each_step_that_names_notes_or_links_something_it_goes_on_from_there(
     server: FileServer, tmp_path: Path

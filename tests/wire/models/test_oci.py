@@ -22,14 +22,17 @@ from tests.real_servers import (
     USER,
     RegistryServer,
     free_port,
+    oras,
     password_registry,
     registry,
 )
+from tests.wire.models.web_servers import scripted
 
 from llmkube.gguf.resolve import Resolved, resolve
 from llmkube.models.credentials import Credentials
 from llmkube.models.errors import SourceError
 from llmkube.models.fetch import Fetched, FetchRequest, fetch
+from llmkube.models.places import BlobPlace
 from llmkube.models.policy import SourcePolicy
 from llmkube.models.remote import Remote
 from llmkube.models.session import open_session
@@ -72,7 +75,7 @@ async def refused(source: str, credentials: Credentials = NOBODY, *, policy: Sou
 
 
 KINDS = [
-    ("application/vnd.oci.image.layer.v1", "weights/m.gguf"),  # oras push
+    ("application/vnd.oci.image.layer.v1.tar", "weights/m.gguf"),  # oras push
     ("application/vnd.docker.ai.gguf.v3", ""),  # docker model package
     ("application/vnd.docker.ai.model.file.v1+gguf", ""),
     ("application/vnd.ollama.image.model", ""),
@@ -98,6 +101,33 @@ async def test_the_model_of_an_artifact_of_any_maker_is_found_and_its_digest_is_
     assert found.facts is not None
     assert (found.sha256, found.size_bytes, found.revision) == (DIGEST, len(MODEL), manifest)
     assert (done.sha256, Path(done.path).name) == (DIGEST, "kinds.gguf")
+
+
+async def test_what_oras_pushes_is_read_as_it_was_pushed(server: RegistryServer, tmp_path: Path) -> None:
+    files = tiny.parts(2)
+    for name, data in {"m.gguf": MODEL, **files}.items():
+        (tmp_path / name).write_bytes(data)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/one:v1", "m.gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/typed:v1", "m.gguf:application/gguf")
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/split:v1", *files)
+    for platform in ("linux/amd64", "linux/arm64"):
+        tag = f"{server.host}/oras/index:{platform[6:]}"
+        oras(tmp_path, "push", "--plain-http", "--artifact-platform", platform, tag, "m.gguf")
+    oras(tmp_path, "manifest", "index", "create", "--plain-http", f"{server.host}/oras/index:v1", "amd64", "arm64")
+
+    for reference in ("one:v1", "typed:v1", "one:v1/m.gguf", "index:v1"):
+        assert (await resolved(f"oci://{server.host}/oras/{reference}")).sha256 == DIGEST
+    assert (await resolved(f"oci://{server.host}/oras/split:v1/{next(iter(files))}")).files == 2
+
+
+async def test_a_folder_that_oras_packed_is_refused_with_what_to_do(server: RegistryServer, tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").mkdir()
+    (tmp_path / "m.gguf" / "weights").write_bytes(MODEL)
+    oras(tmp_path, "push", "--plain-http", f"{server.host}/oras/folder:v1", "m.gguf")
+
+    error = await refused(f"oci://{server.host}/oras/folder:v1")
+
+    assert (error.reason, "push it unpacked" in error.message) == ("PackedLayer", True)
 
 
 async def test_a_modelpack_names_its_files_by_their_path(server: RegistryServer) -> None:
@@ -206,6 +236,31 @@ async def test_a_docker_config_that_is_none_is_told_without_its_text(closed: Reg
     assert "s3cret" not in error.message
 
 
+async def test_a_registry_that_never_ends_its_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmkube.models.remote.PLACE_SECONDS", 0.3)
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b" ")
+            await asyncio.sleep(0.05)
+
+    async with scripted(drip) as url:
+        error = await refused(f"oci://{url.removeprefix('http://')}/model:v1")
+
+    assert (error.reason, error.retryable) == ("HostUnreachable", True)
+
+
+@pytest.mark.parametrize("size", [5 << 20, 100])
+async def test_a_manifest_that_is_too_long_or_no_manifest_is_refused(size: int) -> None:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"[" * size)
+
+    async with scripted(answer) as url:
+        assert (await refused(f"oci://{url.removeprefix('http://')}/model:v1")).reason == "InvalidManifest"
+
+
 async def test_a_registry_inside_a_private_network_is_the_administrators_to_allow(server: RegistryServer) -> None:
     assert (await refused(f"oci://{server.host}/kinds:v1", policy=SourcePolicy())).reason == "SourceDenied"
 
@@ -286,17 +341,21 @@ async def test_a_token_is_got_from_the_server_that_the_registry_names(
     assert (await fetched(source, tmp_path / "cache", docker_config(server.host))).sha256 == DIGEST
 
 
-async def test_a_token_that_ran_out_in_between_is_renewed(tokens: tuple[TokenServer, RegistryServer]) -> None:
+async def test_a_token_that_is_not_taken_any_more_is_renewed(tokens: tuple[TokenServer, RegistryServer]) -> None:
     giver, server = tokens
-    giver.lifetime = -57  # registries let clocks differ by a minute
     source = parse(f"oci://{server.host}/team/model:v1")
     async with open_session(LOOPBACK) as session:
         remote = Remote(session, LOOPBACK, docker_config(server.host))
         await remote.probe(source)
-        await asyncio.sleep(4)
+        access = {"type": "repository", "name": "team/model", "actions": ["pull"]}
+        giver.lifetime = -3600
+        place = await remote._place(source)
+        assert isinstance(place, BlobPlace)
+        place._registry._authorization = {"Authorization": f"Bearer {giver.token(access)}"}
         giver.lifetime = 300
 
-        assert await remote.read(source, 0, 4) == b"GGUF"
+        data = bytearray(b"GG")
+        assert (await remote.append(source, data, 2), data) == (2, b"GGUF")
 
     assert len(giver.asked) == 2
 
@@ -330,3 +389,19 @@ async def test_a_token_server_is_held_to_the_policy(tokens: tuple[TokenServer, R
 
     assert (error.reason, giver.asked) == ("SourceDenied", [])
     assert "127.0.0.1" in error.message
+
+
+async def test_a_tag_that_moves_between_two_parts_mixes_no_two_models(server: RegistryServer) -> None:
+    first, second = tiny.parts(2).items()
+    pushed = [server.blob("mixed", data, name=name) for name, data in (first, second)]
+    other = server.blob("mixed", tiny.model(tensors=("other",), split=(1, 2)), name=second[0])
+    server.push("mixed", "v1", pushed)
+    one, two = parse(f"oci://{server.host}/mixed:v1/{first[0]}").parts()
+    async with open_session(LOOPBACK) as session:
+        remote = Remote(session, LOOPBACK, NOBODY)
+        await remote.probe(one)
+        server.push("mixed", "v1", [pushed[0], other])
+
+        found = await remote.probe(two)
+
+    assert found.sha256 == hashlib.sha256(second[1]).hexdigest()

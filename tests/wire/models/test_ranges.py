@@ -334,3 +334,28 @@ async def test_a_part_that_is_missing_fails_the_whole_by_its_name(
         await fetched(source=server.url.replace("model.gguf", "big-00001-of-00003.gguf"))
     assert caught.value.reason == "NotFound"
     assert not list((cache / "v1" / "models").rglob("*.gguf"))
+
+
+async def test_where_each_connection_brings_little_there_are_more_of_them(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkube.models.slots.INTERVAL", 0.1)
+    server.content, server.piece, server.pause = gguf(12 * MEBIBYTE), 32 << 10, 0.01
+    await fetched(sha256=server.sha256)
+    assert server.busiest > FIRST
+
+
+async def test_a_server_that_never_sends_the_rest_is_an_error_and_no_shorter_file(
+    server: FileServer, fetched: Fetch, cache: Path
+) -> None:
+    async def instead(request: web.Request) -> web.StreamResponse | None:
+        if asked(request) < 4 * SPAN:
+            return None
+        headers = {"ETag": server.etag, "Content-Range": f"bytes 0-99/{len(server.content)}"}
+        return web.Response(status=206, headers=headers, body=server.content[:100])
+
+    server.instead = instead
+    with pytest.raises(SourceError) as caught:
+        await fetched()
+    assert (caught.value.reason, caught.value.retryable) == ("RangeRefused", True)
+    assert list((cache / "v1" / "blobs").iterdir()) == []

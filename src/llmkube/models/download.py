@@ -59,6 +59,16 @@ class Download:
             return await asyncio.to_thread(self.cache.known, self._known_key, self.file.size)
         return None
 
+    def missing(self) -> int:
+        """Bytes of disk that it will need yet; 0 when the source does not say. Blocking."""
+        if self.expected and self.cache.find(self.expected, self.file.size):
+            return 0
+        try:
+            found = self.cache.layout.partial(self.key).stat().st_blocks * 512
+        except FileNotFoundError:
+            found = 0
+        return max((self.file.size or 0) - found, 0)
+
     async def run(self, holds: Holds) -> Blob:
         """The verified blob, held. SourceError; what can be resumed is kept, what is wrong is not."""
         while True:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from llmkube.models.cache import Blob, Cache, Holds, key_of
-from llmkube.models.copy import copied
+from llmkube.models.cache import Blob, Cache, Holds
+from llmkube.models.copy import Copy
 from llmkube.models.download import Download, tidied
 from llmkube.models.errors import SourceError
+from llmkube.models.layout import storage_error
 from llmkube.models.naming import Verified, named
 from llmkube.models.progress import Meter
 from llmkube.models.remote import Remote, RemoteFile
@@ -22,11 +24,12 @@ from llmkube.models.slots import Slots
 from llmkube.models.source import parse
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from llmkube.models.progress import Report
     from llmkube.models.source import Source
 
+T = TypeVar("T")
 CHANGES_FOLLOWED = 3
 PARTS_AT_ONCE = 4
 
@@ -57,7 +60,9 @@ async def fetch(request: FetchRequest, report: Report) -> Fetched:
         meter.size(0, request.size)
     with cache.hold() as holds:
         async with _connected(request, groups) as remote:
-            got = await _Fetch(request, cache, holds, meter, remote).all([part for group in groups for part in group])
+            got = await _Fetch(request, cache, holds, meter, remote, Slots()).all(
+                [part for group in groups for part in group]
+            )
         return await named(request, cache, _grouped(wanted, groups, got), meter.waiting)
 
 
@@ -102,22 +107,38 @@ class _Fetch:
     holds: Holds
     meter: Meter
     remote: Remote | None
+    slots: Slots
 
     async def all(self, parts: list[_Part]) -> list[_Got]:
-        """Each part's blob. The first error ends all; what has arrived of the others is kept."""
-        turns, slots = asyncio.Semaphore(PARTS_AT_ONCE), Slots()
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._in_turn(turns, part, slots)) for part in parts]
-        except* SourceError as errors:
-            raise _first(errors) from None
-        return [task.result() for task in tasks]
+        """Each part's blob. The first error ends all; what has arrived of the others is kept.
 
-    async def _in_turn(self, turns: asyncio.Semaphore, part: _Part, slots: Slots) -> _Got:
-        async with turns:
-            got = await self._there(part) or await self._brought(part, slots)
+        First all of them are looked at: so the whole size is known, and whether there is room for it.
+        """
+        looked = await _each(self._looked, [(part,) for part in parts])
+        downloads = [each for each in looked if isinstance(each, Download)]
+        if len(downloads) > 1:
+            await asyncio.to_thread(self._check_space, downloads)
+        return await _each(self._got, list(zip(parts, looked, strict=True)))
+
+    async def _looked(self, part: _Part) -> _Got | Download | None:
+        """What is there already, or the download that is to be made; None for a file of this machine."""
+        if got := await self._there(part):
             self.meter.done(part.number, got.blob.size)
             return got
+        return await self._probed(self.remote, part) if self.remote is not None and part.source.is_remote else None
+
+    def _check_space(self, downloads: list[Download]) -> None:
+        try:
+            self.cache.check_space(sum(each.missing() for each in downloads))
+        except OSError as error:
+            raise storage_error(self.cache.root, error) from None
+
+    async def _got(self, part: _Part, looked: _Got | Download | None) -> _Got:
+        if isinstance(looked, _Got):
+            return looked
+        got = await self._downloaded(part, looked) if looked is not None else _Got(await self._copied(part))
+        self.meter.done(part.number, got.blob.size)
+        return got
 
     async def _there(self, part: _Part) -> _Got | None:
         if not part.expected:
@@ -126,23 +147,21 @@ class _Fetch:
         blob = await asyncio.to_thread(self.cache.find, part.expected)
         return _Got(await asyncio.to_thread(tidied, self.cache, blob)) if blob is not None else None
 
-    async def _brought(self, part: _Part, slots: Slots) -> _Got:
-        if self.remote is None or not part.source.is_remote:
-            return _Got(await self._copied(part))
-        before: Download | None = None
+    async def _downloaded(self, part: _Part, download: Download) -> _Got:
+        """Follows a source that changes under way, a few times."""
         for left in reversed(range(CHANGES_FOLLOWED)):
-            download = self._download(self.remote, part, await _probed(self.remote, part.source), slots)
-            if before is not None and download.file.etag not in {"", before.file.etag}:
-                await before.forget()
             try:
-                return _Got(await self._downloaded(download), download.file.etag)
+                return _Got(await self._blob(download), download.file.etag)
             except SourceError as error:
                 if error.reason != "SourceChanged" or not left:
                     raise
-            before = download
+            before, download = download, await self._probed(download.remote, part)
+            if download.file.etag not in {"", before.file.etag}:
+                await before.forget()
         raise AssertionError
 
-    def _download(self, remote: Remote, part: _Part, file: RemoteFile, slots: Slots) -> Download:
+    async def _probed(self, remote: Remote, part: _Part) -> Download:
+        file = await _probed(remote, part.source)
         self.meter.size(part.number, file.size)
         if part.expected and file.sha256 and part.expected != file.sha256:
             message = (
@@ -156,10 +175,10 @@ class _Fetch:
             file=file,
             expected=part.expected or file.sha256,
             moved=lambda length: self.meter.moved(part.number, length),
-            slots=slots,
+            slots=self.slots,
         )
 
-    async def _downloaded(self, download: Download) -> Blob:
+    async def _blob(self, download: Download) -> Blob:
         async with self.cache.lock(download.key, self.meter.waiting):
             there = await download.there()
             if there is not None:
@@ -176,16 +195,26 @@ class _Fetch:
         path = self.request.policy.check_file(Path(source.path))
         if path.is_file():
             self.meter.size(part.number, path.stat().st_size)
-        async with self.cache.lock(key_of(path), self.meter.waiting):
-            return await copied(
-                self.cache,
-                path,
-                key_of(path),
-                source=source.text,
-                expected=part.expected,
-                holds=self.holds,
-                moved=lambda length: self.meter.moved(part.number, length),
-            )
+        moved = functools.partial(self.meter.moved, part.number)
+        copy = Copy(self.cache, path, source.text, part.expected, moved)
+        async with self.cache.lock(copy.key, self.meter.waiting):
+            return await copy.run(self.holds)
+
+
+async def _each(work: Callable[..., Awaitable[T]], arguments: list[tuple[Any, ...]]) -> list[T]:
+    """Some at a time; the first error ends all."""
+    turns = asyncio.Semaphore(PARTS_AT_ONCE)
+
+    async def one(*values: Any) -> T:
+        async with turns:
+            return await work(*values)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(*each)) for each in arguments]
+    except* SourceError as errors:
+        raise _first(errors) from None
+    return [task.result() for task in tasks]
 
 
 async def _probed(remote: Remote, part: Source) -> RemoteFile:

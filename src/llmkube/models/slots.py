@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,7 +59,7 @@ class Slots:
         self._clock = clock
         self._climb = Climb()
         self._used = 0
-        self._free = asyncio.Condition()
+        self._waiting: deque[asyncio.Future[None]] = deque()
         self._since: float | None = None
         self._received = 0
         self._rate = 0.0
@@ -76,20 +77,25 @@ class Slots:
     @contextlib.asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Wait for a turn, in order of asking, and have it."""
-        async with self._free:
-            await self._free.wait_for(lambda: self._used < self.limit)
-            self._used += 1
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        self._grant()
         try:
+            await turn
             yield
         finally:
-            self._used -= 1
-            await self._wake()
+            if turn.done() and not turn.cancelled():
+                self._used -= 1
+            self._grant()
 
-    async def _wake(self) -> None:
-        async with self._free:
-            self._free.notify_all()
+    def _grant(self) -> None:
+        while self._waiting and self._used < self.limit:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._used += 1
+                turn.set_result(None)
 
-    async def received(self, count: int) -> None:
+    def received(self, count: int) -> None:
         """So many bytes arrived; once in an interval this may change the number of connections."""
         self.held += count
         self.most_held = max(self.most_held, self.held)
@@ -102,7 +108,7 @@ class Slots:
             self._since, self._received = now, 0
             if self._used >= self.limit:  # else more could not have been used
                 self._climb = self._climb.after(self._rate)
-                await self._wake()
+                self._grant()
 
     def written(self, count: int) -> None:
         """So many bytes are on their way to the disk."""

@@ -1,7 +1,7 @@
 """The bytes of one file over several connections at once, each to its place, hashed in order right behind.
 
 A connection fetches a span at a time, in the order of the file. None begins further than WINDOW ahead of what is hashed
-and of what is noted as on disk: so the digest reads from the page cache, and a kill costs at most WINDOW bytes. In
+and of what is noted as on disk: so the digest reads from the page cache, and a kill costs at most WINDOW and a SPAN. In
 memory are, for each connection, at most 2 * CHUNK bytes, and what the HTTP client has read ahead.
 """
 
@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,6 @@ from llmkube.models.slots import MOST, is_too_slow
 from llmkube.models.spans import next_span, uncovered
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from llmkube.models.extents import Range
@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from llmkube.models.slots import Slots
     from llmkube.models.source import Source
 
+Put = Callable[[int, list[bytes]], Awaitable[None]]
+Gate = Callable[[int], Awaitable[None]]
+
 CHUNK = 1024 * 1024
 MOST_PIECES = 256
 LEAST_PIECE = 64
 FLUSH_SECONDS = 1.0
 SPAN = 32 * 1024 * 1024
-WINDOW = 256 * 1024 * 1024
+WINDOW = 7 * SPAN
 CHECKPOINT = 64 * 1024 * 1024
 NOTE_SECONDS = 5.0
 PROGRESS = 64 * 1024
@@ -121,8 +124,11 @@ class Transfer:
         """One span after the other, until there are none, or the server turns out to have no ranges."""
         while not self._is_complete and self._refusals < REFUSALS:
             span = next_span(self._partial.written, self._claims, end=self._origin.file.size or 0, most=SPAN)
-            if span is None or span[0] >= self._horizon:
+            if span is None:
                 await self._changed()
+                continue
+            if span[0] >= self._horizon:
+                await self._caught_up()
                 continue
             self._claims.append(span)
             try:
@@ -158,15 +164,18 @@ class Transfer:
         origin = self._origin
         start = self._partial.written.frontier if origin.file.ranges and origin.is_resumable else 0
         async with self._slots.one():
-            return await self._tried(origin.remote.body(origin.source, start, etag=origin.file.etag), origin.file.size)
+            answer = origin.remote.body(origin.source, start, etag=origin.file.etag)
+            return await self._tried(answer, origin.file.size, self._gate)
 
-    async def _tried(self, answer: contextlib.AbstractAsyncContextManager[Body], end: int | None) -> Try:
+    async def _tried(
+        self, answer: contextlib.AbstractAsyncContextManager[Body], end: int | None, gate: Gate | None = None
+    ) -> Try:
         receiver = Receiver(self._slots, end, self._origin.source.text)
         try:
             async with answer as body:
                 if body.etag != self._origin.file.etag:
                     raise changed(self._origin.source, self._origin.file.etag, body.etag)
-                await receiver.receive(body, self._put)
+                await receiver.receive(body, self._put, gate)
         except SourceError as error:
             self._refusals += error.reason == "RangeRefused"
             return Try(receiver.received, error)
@@ -179,8 +188,17 @@ class Transfer:
         if self._partial.unnoted >= CHECKPOINT:
             self._due.set()
         self._wake()
-        while start > self._horizon:  # ahead of the disk, or of the digest
-            await self._changed()
+
+    async def _gate(self, at: int) -> None:
+        """Hold a stream that is ahead of the disk or the digest. A span never waits: who is behind needs its slot."""
+        while at > self._horizon:
+            await self._caught_up()
+
+    async def _caught_up(self) -> None:
+        """Until the horizon may have moved; what keeps it is noted at once."""
+        if self._partial.noted.frontier < self._partial.written.frontier:
+            self._due.set()
+        await self._changed()
 
     async def _note_regularly(self) -> None:
         while True:
@@ -209,28 +227,30 @@ class Receiver:
         self._at = 0
         self.received = 0
 
-    async def receive(self, body: Body, put: Callable[[int, list[bytes]], Awaitable[None]]) -> None:
-        """All of it; what had arrived is put also when the rest does not come."""
+    async def receive(self, body: Body, put: Put, gate: Gate | None) -> None:
+        """All of it; what had arrived is put also when the rest does not come. `gate` may hold it back."""
         self._at = body.start
         began = flushed = time.monotonic()
         try:
             async for chunk in body.chunks(CHUNK):
-                await self._take(chunk)
+                self._take(chunk)
                 now = time.monotonic()
                 if self._is_worth_writing(now - flushed):
                     await self._flush(put)
+                    if gate is not None:
+                        await gate(self._at)
                     flushed = now
                 self._check_speed(now - began)
         finally:
             await self._flush(put)
 
-    async def _take(self, chunk: bytes) -> None:
+    def _take(self, chunk: bytes) -> None:
         if self._end is not None and self._at + self._held + len(chunk) > self._end:
             raise SourceError("SizeMismatch", f"{self._source}: expected bytes until {self._end}, found more")
         self._pieces.append(chunk)
         self._held += len(chunk)
         self.received += len(chunk)
-        await self._slots.received(len(chunk))
+        self._slots.received(len(chunk))
 
     def _is_worth_writing(self, seconds: float) -> bool:
         """By size or by time; the beginning of the file at once, as it tells whether the rest is worth having."""
@@ -238,7 +258,7 @@ class Receiver:
             return True
         return self._held >= LEAST_PIECE and (seconds >= FLUSH_SECONDS or self._at == 0)
 
-    async def _flush(self, put: Callable[[int, list[bytes]], Awaitable[None]]) -> None:
+    async def _flush(self, put: Put) -> None:
         pieces, count, start = self._pieces, self._held, self._at
         self._pieces, self._held, self._at = [], 0, start + count
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.wire.models.conftest import MEBIBYTE, Fetch, FileServer, gguf
 from llmkube.models.errors import SourceError
 from llmkube.models.hashing import Hashing
 from llmkube.models.partial import Partial
+from llmkube.models.progress import Progress
 from llmkube.models.slots import FIRST, Slots
 from llmkube.models.transfer import CHUNK as REAL_CHUNK
 
@@ -160,7 +162,7 @@ async def test_a_span_that_never_comes_is_an_error_in_the_end(server: FileServer
     assert sum("500" not in each for each in server.asked) < 120, "a bounded number of times"
     server.instead, server.sent = None, 0
     await fetched(sha256=server.sha256)
-    assert server.sent <= 2 * MEBIBYTE + 2 * SPAN, "all that had arrived is kept"
+    assert server.sent <= len(server.content) - 4 * SPAN + 1, "all that had arrived is kept"
 
 
 async def test_a_server_that_ignores_ranges_from_some_moment_on_is_read_as_one_stream(
@@ -359,3 +361,69 @@ async def test_a_server_that_never_sends_the_rest_is_an_error_and_no_shorter_fil
         await fetched()
     assert (caught.value.reason, caught.value.retryable) == ("RangeRefused", True)
     assert list((cache / "v1" / "blobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("connections", [1, 2, 8])
+@pytest.mark.parametrize("failing", [False, True], ids=["all goes well", "a span has to wait"])
+async def test_nobody_waits_for_the_clock_to_note_what_is_on_disk(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch, connections: int, failing: bool
+) -> None:
+    """Whoever is as far ahead as may be has it noted at once, and keeps no connection from the one that is behind."""
+    monkeypatch.setattr("llmkube.models.transfer.NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr("llmkube.models.transfer.WINDOW", 1 << 20)
+    monkeypatch.setattr("llmkube.models.transfer.CHECKPOINT", 1 << 40)
+    monkeypatch.setattr(Slots, "limit", connections)
+    monkeypatch.setattr("llmkube.models.transfer.pause", lambda *_: 0.3)
+    if failing:
+        server.instead = once(2 * SPAN, lambda: web.Response(status=503), times=2)
+    async with asyncio.timeout(15):
+        assert (await fetched(sha256=server.sha256)).sha256 == server.sha256
+
+
+async def test_a_stream_that_is_ahead_of_the_disk_waits_for_it_and_can_be_stopped(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmkube.models.transfer.NOTE_SECONDS", 3600.0)
+    monkeypatch.setattr("llmkube.models.transfer.WINDOW", 1 << 20)
+    monkeypatch.setattr("llmkube.models.transfer.CHECKPOINT", 1 << 40)
+    server.ranges = False
+    sync = Partial.sync
+    stuck = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def slow(self: Partial) -> None:
+        loop.call_soon_threadsafe(stuck.set)
+        time.sleep(0.2)
+        sync(self)
+
+    monkeypatch.setattr(Partial, "sync", slow)
+    task = asyncio.ensure_future(fetched(sha256=server.sha256))
+    async with asyncio.timeout(15):
+        await stuck.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (await fetched(sha256=server.sha256)).sha256 == server.sha256
+
+
+async def test_the_size_of_all_parts_is_known_before_the_first_byte_of_one(
+    server: FileServer, fetched: Fetch, seen: list[Progress]
+) -> None:
+    server.content = gguf(SPAN)
+    done = await fetched(source=server.url.replace("model.gguf", "big-00001-of-00009.gguf"))
+    assert done.files == 9
+    assert {each.total for each in seen} == {9 * SPAN}
+    assert [each.file for each in seen] == sorted(each.file for each in seen)
+
+
+async def test_room_is_asked_for_all_parts_together_before_a_byte_of_one(
+    server: FileServer, fetched: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = os.statvfs("/")
+    small = os.statvfs_result((*free[:1], 1, free[2], 64 * MEBIBYTE + 3 * SPAN, 64 * MEBIBYTE + 3 * SPAN, *free[5:]))
+    monkeypatch.setattr(os, "statvfs", lambda _: small)
+    server.content = gguf(SPAN)
+    with pytest.raises(SourceError, match=r"expected 65\.0 MiB of free space, found 64\.8 MiB") as caught:
+        await fetched(source=server.url.replace("model.gguf", "big-00001-of-00004.gguf"))
+    assert caught.value.reason == "NoSpace"
+    assert server.sent <= 4

@@ -33,7 +33,6 @@ def model(
             writer.add_uint32(f"llama.{key}", value)
         for key, value in (metadata or {}).items():
             writer.add_uint32(key, value)
-        writer.add_license("mit")
         writer.add_token_list([f"token {number}" for number in range(tokens)])
         if split is not None:
             writer.add_uint16("split.no", split[0])

@@ -174,6 +174,7 @@ class Options:
     "refresh_seconds",
     type=click.FloatRange(min=1.0),
     default=600.0,
+    envvar="LLMKUBE_REFRESH_INTERVAL",
     metavar="SECONDS",
     help="How often the source of a Model with refresh OnChange is looked at.",
 )

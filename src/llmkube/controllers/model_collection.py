@@ -6,11 +6,12 @@ It works only while the current bytes are verified and in the same claim; what a
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.collect_job import collect_job, collect_job_name
 from llmkube.desired.fetch_result import Done
-from llmkube.desired.fetch_retry import retry
+from llmkube.desired.fetch_retry import PAUSE_SECONDS, retry
 from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
@@ -56,11 +57,20 @@ class ModelCollection:
         job = await self.stop(model, keep=name)
         if job is None:
             wanted = collect_job(model, sight.spec, self.settings, sight.target, done=sight.fetch, keep=keep)
-            await self.applier.apply(JOB, wanted, None)
-        elif _is(job, "Complete"):
+            return await self._begun(sight, wanted)
+        if _is(job, "Complete"):
             return replace(sight, gone=lost | {place(each) for each in unused}, retry_in=SOON)
-        elif (again := retry(job)) is not None:
+        if (again := retry(job, is_mendable=True)) is not None:
             return await self._failed(sight, job, again)
+        return sight
+
+    async def _begun(self, sight: Sight, wanted: dict[str, Any]) -> Sight:
+        """A quota or a policy in the way is told, and holds nothing else up."""
+        try:
+            await self.applier.apply(JOB, wanted, None)
+        except REFUSALS as error:
+            trouble = Trouble("CollectionFailed", refusal(error).message)
+            return replace(sight, remark=sight.remark or trouble, retry_in=PAUSE_SECONDS)
         return sight
 
     async def _failed(self, sight: Sight, job: Job, again: Retry) -> Sight:

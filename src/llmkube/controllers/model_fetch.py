@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from llmkube.desired import cache, fetch_job
 from llmkube.desired.claim_trouble import claim_trouble, several_nodes
 from llmkube.desired.fetch_result import Done, Failure, Tick
-from llmkube.desired.fetch_retry import retry
+from llmkube.desired.fetch_retry import MENDED_ELSEWHERE, retry
 from llmkube.desired.fetch_state import Lost, fetch_state
 from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import is_running
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.claim_growth import ClaimGrowth
     from llmkube.controllers.progress import ProgressReader
+    from llmkube.desired.fetch_retry import Retry
+    from llmkube.desired.fetch_state import FetchState
     from llmkube.desired.model_status import Sight
     from llmkube.desired.pod_trouble import Trouble
     from llmkube.desired.resolution import Known
@@ -104,7 +106,7 @@ class ModelFetch:
         pods = self.caches.pods.store.by_index("owner", job.metadata.uid) if job else []
         tick = self._follow(key_of(model), pods)
         state = fetch_state(job, pods, job_name=name, tick=tick, previous=sight.previous)
-        again = retry(job, state.reason) if job is not None and isinstance(state, Failure) else None
+        again = _again(job, state)
         left = again.seconds(now=self.clock.now()) if again else None
         if job is not None and (isinstance(state, Lost) or left == 0):
             await self.applier.delete(JOB, job)
@@ -123,6 +125,12 @@ class ModelFetch:
             return None
         self.progress.follow(key, running[-1])
         return self.progress.tick(key, running[-1])
+
+
+def _again(job: Job | None, state: FetchState) -> Retry | None:
+    if job is None or not isinstance(state, Failure):
+        return None
+    return retry(job, is_mendable=state.reason in MENDED_ELSEWHERE)
 
 
 def _target(spec: ModelSpec, known: Known, claim: PersistentVolumeClaim, nodes: Sequence[str]) -> fetch_job.Target:

@@ -37,10 +37,13 @@ class Retry:
         return left if 0 < left < 2 * self.pause else 0.0
 
 
-def retry(job: Job, reason: str = "") -> Retry | None:
-    """Return when the Job, which failed for `reason`, is replaced; None when it is not over, or for good."""
+def retry(job: Job, *, is_mendable: bool) -> Retry | None:
+    """Return when a Job that failed is replaced; None when it has not, or for good.
+
+    `is_mendable` says that a permanent failure may heal without another spec.
+    """
     failed = next((each for each in job.status.conditions if each.type == "Failed" and each.status == "True"), None)
-    if failed is None or (failed.reason == PERMANENT and reason not in MENDED_ELSEWHERE):
+    if failed is None or (failed.reason == PERMANENT and not is_mendable):
         return None
     pause = LONG_PAUSE_SECONDS if failed.reason == PERMANENT else PAUSE_SECONDS
     return Retry(_time(failed.last_transition_time) + timedelta(seconds=pause), pause)

@@ -73,16 +73,23 @@ Resolution = Known | Unresolved
 def confirmed(known: Known, done: Done) -> Known:
     """Return what is known once the very bytes were read: what they say counts before what was said of them.
 
-    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it.
+    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it. What was
+    said of other bytes, before they changed on the way, is no longer stated by anybody.
     """
     if done.facts is None:
         return known
-    stated = known.facts.license if known.facts else None
+    stated = known.facts.license if known.facts and _are_the_same(known, done) else None
     facts = done.facts.model_copy(update={"license": stated or done.facts.license})
     needs = done.needs
     if needs is not None and done.projector is not None:
         needs = needs.model_copy(update={"weights": needs.weights + done.projector.bytes})
     return replace(known, facts=facts, memory=needs or known.memory)
+
+
+def _are_the_same(known: Known, done: Done) -> bool:
+    """Whether the bytes that were fetched are those that were looked at, as far as the source tells them apart."""
+    pairs = ((known.etag, done.etag), (known.size_bytes, done.bytes))
+    return all(before == after for before, after in pairs if before and after)
 
 
 def clock_time(moment: datetime) -> str:

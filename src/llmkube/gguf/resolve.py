@@ -93,7 +93,12 @@ async def _remote(remote: Remote, source: Source, licences: tuple[str, ...]) -> 
     except* (SourceError, GGUFError) as errors:
         raise errors.exceptions[0] from None
     found = _joined(source, parts + [task.result() for task in tasks])
-    return await _licensed(found, source, licences, lambda sidecar, length: remote.read(sidecar, 0, length))
+
+    async def start(sidecar: Source, length: int) -> bytearray:
+        _, data = await remote.first(sidecar, length)
+        return data
+
+    return await _licensed(found, source, licences, start)
 
 
 async def _near(source: Source, policy: SourcePolicy, licences: tuple[str, ...]) -> Resolved:

@@ -31,6 +31,7 @@ PREFIXES = {
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2",
     "leases": "/apis/coordination.k8s.io/v1",
+    "storageclasses": "/apis/storage.k8s.io/v1",
     "events": "/apis/events.k8s.io/v1",
     "clusterroles": "/apis/rbac.authorization.k8s.io/v1",
     "clusterrolebindings": "/apis/rbac.authorization.k8s.io/v1",

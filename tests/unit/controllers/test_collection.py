@@ -18,6 +18,7 @@ from llmkube.desired.labels import model_labels, service_labels
 from llmkube.desired.model_status import Sight
 from llmkube.desired.retained import Place
 from llmkube.desired.settings import OperatorSettings
+from llmkube.kube.errors import Forbidden
 from llmkube.kube.objects import CustomResource, Deployment, Job, ObjectMeta, PersistentVolumeClaim, Pod
 
 OLD, NEW, OLDER = "ab" * 32, "cd" * 32, "ef" * 32
@@ -32,9 +33,12 @@ class Applier:
     def __init__(self) -> None:
         self.applied: list[dict[str, Any]] = []
         self.deleted: list[str] = []
+        self.refuses = False
 
     async def apply(self, _kind: object, desired: dict[str, Any], _live: object) -> bool:
         self.applied.append(desired)
+        if self.refuses:
+            raise Forbidden(403, "Forbidden", "exceeded quota: jobs")
         return True
 
     async def delete(self, _kind: object, live: Job) -> bool:
@@ -151,12 +155,12 @@ async def test_what_a_claim_of_before_holds_stays_there(known: Caches, applier: 
     assert (seen.gone, applier.applied) == (frozenset(), [])
 
 
-def ended(applier: Applier, kind: str) -> Job:
+def ended(applier: Applier, kind: str, reason: str = "") -> Job:
     name = applier.applied[0]["metadata"]["name"]
     owner = {"apiVersion": "v1", "kind": "Model", "name": "tiny", "uid": "u-1", "controller": True}
     labels = model_labels("tiny", "collect")
     metadata = {"name": name, "namespace": "team", "uid": "j", "labels": labels, "ownerReferences": [owner]}
-    condition = {"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    condition = {"type": kind, "status": "True", "reason": reason, "lastTransitionTime": "2026-01-01T00:00:00Z"}
     return msgspec.convert({"metadata": metadata, "status": {"conditions": [condition]}}, Job)
 
 
@@ -169,15 +173,27 @@ async def test_a_collection_that_is_done_is_told_and_its_job_goes_afterwards(kno
     assert applier.deleted == [applier.applied[0]["metadata"]["name"]]
 
 
+@pytest.mark.parametrize(
+    ("reason", "pause", "when"),
+    [("BackoffLimitExceeded", 600.0, "00:10:00Z"), ("PodFailurePolicy", 3600.0, "01:00:00Z")],
+)
 async def test_a_collection_that_fails_is_told_and_tried_again_and_harms_nothing(
-    known: Caches, applier: Applier
+    reason: str, pause: float, when: str, known: Caches, applier: Applier
 ) -> None:
     await collect(known, applier, sight(entry(OLD)))
-    known.jobs.store.apply(ended(applier, "Failed"))
+    known.jobs.store.apply(ended(applier, "Failed", reason))
+    seen = await collect(known, applier, sight(entry(OLD)))
+    assert seen.remark is not None
+    assert (seen.remark.reason, seen.fetch, seen.retry_in) == ("CollectionFailed", DONE, pause)
+    assert f"again at about {when}" in seen.remark.message
+
+
+async def test_a_collection_that_is_not_allowed_is_told_and_holds_nothing_up(known: Caches, applier: Applier) -> None:
+    applier.refuses = True
     seen = await collect(known, applier, sight(entry(OLD)))
     assert seen.remark is not None
     assert (seen.remark.reason, seen.fetch, seen.retry_in) == ("CollectionFailed", DONE, 600.0)
-    assert "again at about 00:10:00Z" in seen.remark.message
+    assert "exceeded quota" in seen.remark.message
 
 
 async def test_a_users_coming_changes_what_is_kept_and_so_the_job(known: Caches, applier: Applier) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from llmkube.desired.fetch_retry import LONG_PAUSE_SECONDS, PAUSE_SECONDS, retry
+from llmkube.desired.fetch_retry import LONG_PAUSE_SECONDS, MENDED_ELSEWHERE, PAUSE_SECONDS, retry
 from llmkube.kube.objects import Condition, Job, JobStatus, ObjectMeta
 
 FAILED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -18,7 +18,7 @@ def failed(reason: str, at: str | None = "2026-01-02T03:04:05Z") -> Job:
 
 
 def retry_in(job: Job, *, now: datetime, reason: str = "") -> float | None:
-    found = retry(job, reason)
+    found = retry(job, is_mendable=reason in MENDED_ELSEWHERE)
     return found.seconds(now=now) if found else None
 
 

@@ -266,7 +266,7 @@ def test_a_new_policy_that_refuses_the_licence_is_asked_about_once_for_a_sidecar
 
 def test_a_licence_that_was_told_before_the_fetch_stands_beside_the_header_of_the_bytes() -> None:
     """A sidecar may have corrected it; the fetch reads the header alone."""
-    done = Done(sha256="a" * 64, bytes=1, path="p", gguf={"architecture": "llama", "license": "other"})
+    done = Done(sha256="a" * 64, bytes=1000, path="p", gguf={"architecture": "llama", "license": "other"})
     assert KNOWN.facts is not None
     found = confirmed(KNOWN, done).facts
     assert found is not None
@@ -363,6 +363,17 @@ def test_what_the_fetched_bytes_say_counts_before_what_was_said_of_them() -> Non
     assert known.facts == GGUFFacts(architecture="qwen2", license="mit")
     assert known.memory is not None
     assert (known.memory.weights, known.etag) == (1, KNOWN.etag)
+
+
+@pytest.mark.parametrize("changed", [{"etag": "e2"}, {"bytes": 2000}])
+def test_the_licence_that_was_stated_is_not_that_of_bytes_that_changed_on_the_way(changed: dict[str, Any]) -> None:
+    words = json.loads(DONE) | {"gguf": {"architecture": "llama", "license": "proprietary"}}
+    for said, licence in ((words, "mit"), (words | changed, "proprietary")):
+        done = state_of(job("Complete"), ended(0, json.dumps(said)))
+        assert isinstance(done, Done)
+        known = confirmed(KNOWN, done)
+        assert known.facts is not None
+        assert known.facts.license == licence
 
 
 @pytest.mark.parametrize("gguf", [{"architecture": 5}, {"blockCount": -1}, {"name": "x" * 2000}])

@@ -119,7 +119,7 @@ class Cache:
     @contextlib.asynccontextmanager
     async def lock(self, key: str, waiting: Callable[[], None]) -> AsyncIterator[None]:
         """One fetch of one thing at a time, over all processes; `waiting` is told each second while another has it."""
-        descriptor = await self._acquired(key, waiting, shared=False)
+        descriptor = await self.acquired(key, waiting, shared=False)
         try:
             yield
         finally:
@@ -134,7 +134,8 @@ class Cache:
         finally:
             holds.release()
 
-    async def _acquired(self, key: str, waiting: Callable[[], None], *, shared: bool) -> int:
+    async def acquired(self, key: str, waiting: Callable[[], None], *, shared: bool) -> int:
+        """The descriptor that holds a lock until it is closed; waited for, at most a day."""
         place = self.layout.lock(key)
         deadline = time.monotonic() + LONGEST_WAIT
         while True:
@@ -160,7 +161,7 @@ class Holds:
     async def add(self, sha256: str) -> None:
         """Hold one more; whoever removes it at this moment is waited for."""
         if sha256 not in self._descriptors:
-            found = await self._cache._acquired(blob_lock(sha256), lambda: None, shared=True)  # noqa: SLF001
+            found = await self._cache.acquired(blob_lock(sha256), lambda: None, shared=True)
             self._descriptors[sha256] = found
 
     def release(self) -> None:

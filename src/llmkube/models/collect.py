@@ -2,7 +2,6 @@
 
     after_fetch(inventory, model, keep=…, now=…) -> Removal      a Model's older files, once its new ones are linked
     clearing(inventory, wish, now=…) -> Removal                  what a person asked to clear; CollectError
-    without_model(inventory, model) -> Removal                   everything of a Model that is gone
 
 What every one of them holds to: a blob that a remaining link or pin refers to stays. Times are in seconds since 1970.
 """
@@ -154,13 +153,6 @@ def after_fetch(inventory: Inventory, model: ModelName, *, keep: Collection[str]
     freed = _blobs_of(dropped)
     blobs = _blobs(inventory.without(dropped), lambda blob: blob.sha256 in freed or now - blob.used > GRACE)
     return Removal(dropped, blobs, _partials(inventory.partials, now - STALE))
-
-
-def without_model(inventory: Inventory, model: ModelName) -> Removal:
-    """All links of a Model, and the blobs that only it needed."""
-    dropped = tuple(each for each in inventory.links if each.model == model)
-    freed = _blobs_of(dropped)
-    return Removal(dropped, _blobs(inventory.without(dropped), lambda blob: blob.sha256 in freed))
 
 
 def clearing(inventory: Inventory, wish: Wish, *, now: float) -> Removal:

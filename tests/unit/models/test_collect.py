@@ -21,7 +21,6 @@ from llmkube.models.collect import (
     Wish,
     after_fetch,
     clearing,
-    without_model,
 )
 
 NOW = 1_000_000_000.0
@@ -100,10 +99,9 @@ def test_clearing_takes_nothing_in_use_unless_it_is_forced_by_its_digest(invento
 
 @given(inventories, st.sampled_from(MODELS))
 def test_what_a_model_that_is_gone_had_alone_goes_with_it(inventory: Inventory, model: ModelName) -> None:
-    removal = without_model(inventory, model)
+    removal = clearing(inventory, Wish(models=(model,)), now=NOW)
     check(inventory, removal)
-    assert {each.model for each in removal.links} <= {model}
-    assert not any(each.model == model for each in inventory.without(removal.links).links)
+    assert set(removal.links) == {each for each in inventory.links if each.model == model}
     assert {blob.sha256 for blob in removal.blobs} <= {sha256 for each in removal.links for sha256 in each.blobs}
 
 

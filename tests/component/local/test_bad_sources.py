@@ -140,7 +140,7 @@ def test_a_server_whose_certificate_nobody_trusts_is_named_and_a_bundle_in_a_con
     ],
     ids=["none", "bytes"],
 )
-def test_a_secret_that_cannot_be_used_is_named(
+def test_a_secret_that_cannot_be_used_is_named_and_a_mended_one_heals_with_the_next_question(
     data: Any, reason: str, words: list[str], local: LocalMode, bad: BadSources, request: pytest.FixtureRequest
 ) -> None:
     name = request.node.callspec.id
@@ -149,6 +149,8 @@ def test_a_secret_that_cannot_be_used_is_named(
     local.apply(model(f"secret-{name}", bad.url("whole.gguf"), sourceSecretRef={"name": f"token-{name}"}))
     found = told(local, f"secret-{name}", reason)
     assert all(word in found["message"] for word in [*words, "spec.sourceSecretRef", "asked once"])
+    kubectl_apply(local, secret(f"token-{name}", {"LLMKUBE_SOURCE_TOKEN": "dG9rZW4=", "HF_TOKEN": "dG9rZW4="}))
+    until(lambda: local.model(f"secret-{name}")["status"]["phase"], lambda phase: phase == "Ready")
 
 
 def test_a_full_disk_is_told_with_what_is_missing_and_tried_again(local: LocalMode, bad: BadSources) -> None:

@@ -94,34 +94,36 @@ def _document(root: Path, inventory: Inventory) -> dict[str, Any]:
         "path": str(root),
         "bytes": sum(blob.size for blob in inventory.blobs),
         "unusedBytes": sum(blob.size for blob in inventory.unused),
-        "blobs": [
-            {
-                "sha256": blob.sha256,
-                "size": blob.size,
-                "state": state(inventory, blob.sha256),
-                "models": users(inventory, blob.sha256),
-                "pins": pins(inventory, blob.sha256),
-                "lastUsed": _time(blob.used),
-            }
-            for blob in inventory.blobs
-        ],
+        "blobs": [_blob_record(inventory, each) for each in inventory.blobs],
         "missing": [{"sha256": each, "models": users(inventory, each)} for each in inventory.missing],
         "pins": [
             {"name": each.name, "source": each.source, "files": dict(each.files), "made": _time(each.made)}
             for each in inventory.pins
         ],
-        "partials": [
-            {
-                "key": each.key,
-                "file": each.filename,
-                "size": each.size,
-                "fetched": each.noted,
-                "total": each.total,
-                "fetching": each.busy,
-                "changed": _time(each.changed),
-            }
-            for each in inventory.partials
-        ],
+        "partials": [_partial_record(each) for each in inventory.partials],
+    }
+
+
+def _blob_record(inventory: Inventory, blob: BlobEntry) -> dict[str, Any]:
+    return {
+        "sha256": blob.sha256,
+        "size": blob.size,
+        "state": state(inventory, blob.sha256),
+        "models": users(inventory, blob.sha256),
+        "pins": pins(inventory, blob.sha256),
+        "lastUsed": _time(blob.used),
+    }
+
+
+def _partial_record(partial: PartialEntry) -> dict[str, Any]:
+    return {
+        "key": partial.key,
+        "file": partial.filename,
+        "size": partial.size,
+        "fetched": partial.noted,
+        "total": partial.total,
+        "fetching": partial.busy,
+        "changed": _time(partial.changed),
     }
 
 

@@ -7,18 +7,17 @@ cannot work ends in one line before anything is started.
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from llmkube.api.hardware import Accelerator
 from llmkube.cli.errors import CommandError, one_line
+from llmkube.cli.operator_options import Image, Listed
 from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings
 from llmkube.kube.errors import KubeError
 from llmkube.models.source import HUGGING_FACE
@@ -26,6 +25,7 @@ from llmkube.models.source import HUGGING_FACE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from llmkube.api.hardware import Accelerator
     from llmkube.kube.client import Client
     from llmkube.kube.lease import Timing
     from llmkube.runtime.manager import Manager
@@ -33,30 +33,6 @@ if TYPE_CHECKING:
     from llmkube.runtime.tracing import Tracing
 
 LEASE = "llmkube-operator"
-
-
-class Listed(click.types.StringParamType):
-    """A repeatable text; its environment variable holds several, apart by commas or spaces."""
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        """Return the words of an environment variable."""
-        return [word for word in re.split(r"[,\s]+", rv) if word]
-
-
-class Image(Listed):
-    """`ACCELERATOR=REFERENCE`."""
-
-    name = "accelerator=reference"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the pair."""
-        if isinstance(value, tuple):
-            return value
-        accelerator, _, reference = str(value).partition("=")
-        known = get_args(Accelerator)
-        if accelerator not in known or not reference:
-            self.fail(f"expected ACCELERATOR=REFERENCE with one of {', '.join(known)}, found {value!r}", param, ctx)
-        return accelerator, reference
 
 
 @dataclass(frozen=True)

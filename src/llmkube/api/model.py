@@ -54,7 +54,8 @@ class LicensePolicy(Record):
     """Which licences are acceptable."""
 
     allow: Annotated[tuple[Word, ...], Field(min_length=1, max_length=64, json_schema_extra=LIST_SET)]
-    """Licence names as the GGUF header spells them, e.g. apache-2.0. Any other licence, or none, refuses the model."""
+    """Licence names, e.g. apache-2.0, in any usual spelling. Any other licence, or none, refuses the model. It is what
+    the GGUF header states, or else a file NAME.gguf.license beside the model."""
 
 
 class Cache(Record):

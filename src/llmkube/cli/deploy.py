@@ -26,6 +26,7 @@ class Wishes:
 
     source: str
     sha256: str | None = None
+    mmproj: str | None = None
     quantization: str | None = None
     mode: str | None = None
     secret: str | None = None
@@ -61,8 +62,14 @@ def _with(function: Callable[..., Any], options: Iterable[Callable[..., Any]]) -
 
 
 _FILE = (
-    click.option("--source", required=True, metavar="URL", help="https://, hf://org/repo/file.gguf, pvc://, file://."),
+    click.option(
+        "--source",
+        required=True,
+        metavar="URL",
+        help="https://, hf://org/repo/file.gguf, s3://, oci://, pvc://, file://.",
+    ),
     click.option("--sha256", metavar="HEX", help="Digest that the file must have."),
+    click.option("--mmproj", metavar="URL", help="Multimodal projector beside it, for a model that sees."),
 )
 _USE = (
     click.option("--secret", metavar="NAME", help="Secret with the source's credentials (HF_TOKEN, ...)."),
@@ -146,6 +153,7 @@ def _model(wishes: Wishes) -> Manifest:
         "source": wishes.source,
         "quantization": wishes.quantization,
         "sha256": wishes.sha256,
+        "mmprojSource": wishes.mmproj,
         "sourceSecretRef": {"name": wishes.secret},
         "hardware": {"accelerator": _accelerator(wishes), "gpu": _gpu(wishes)},
     }

@@ -73,6 +73,16 @@ def test_a_model_that_embeds_is_served_in_that_mode() -> None:
     assert service["spec"]["mode"] == "embedding"
 
 
+def test_a_model_that_sees_is_deployed_with_its_projector() -> None:
+    def source(*flags: str) -> str | None:
+        result = catalog("deploy", "qwen3-vl-4b-instruct", *flags, "--dry-run=client", "-o", "yaml")
+        return next(yaml.safe_load_all(result.stdout))["spec"].get("mmprojSource")
+
+    assert source() == "hf://unsloth/Qwen3-VL-4B-Instruct-GGUF/mmproj-F16.gguf"
+    assert source("--mirror", "https://m.example/") == "https://m.example/qwen3-vl-4b-instruct/mmproj-F16.gguf"
+    assert source("--text-only") is None
+
+
 def test_a_mirror_has_the_file_of_the_same_name_and_digest() -> None:
     arguments = ("deploy", "qwen3-8b", "--mirror", "https://models.example.com/gguf/", "--dry-run=client", "-o", "yaml")
     model, _ = yaml.safe_load_all(catalog(*arguments).stdout)

@@ -153,6 +153,11 @@ def test_a_catalogue_that_says_what_its_source_has_is_checked(real: Host, check:
     assert real.sent <= 3 * MIB
 
 
+def test_a_projector_that_is_something_else_is_told(check: Any) -> None:
+    (found,) = check(mmproj="hf://org/repo/model.gguf").values()
+    assert found == ["mmproj: expected a projector (clip), the file is llama"]
+
+
 def test_every_field_that_a_source_has_otherwise_is_told(check: Any) -> None:
     header = {**ENTRY["header"], "attention.head_count_kv": 9, "block_count": 29}  # type: ignore[dict-item]
     quantizations = [{"name": "Q8_0", "sizeBytes": 5}]

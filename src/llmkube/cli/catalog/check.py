@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.cli.catalog import memory
 from llmkube.cli.errors import CommandError
+from llmkube.desired.architectures import PROJECTOR
 from llmkube.models.licence import is_same
 
 if TYPE_CHECKING:
@@ -36,9 +37,13 @@ def checked(entry: Entry, quantization: Quantization) -> Checked:
 
     try:
         found, facts = resolved(entry.source_of(quantization))
+        lines = [*differences(entry, quantization, found, facts)]
+        if entry.mmproj and quantization is entry.quantizations[0]:
+            kind = resolved(entry.mmproj)[1].architecture
+            lines += [] if kind == PROJECTOR else [f"mmproj: expected a projector ({PROJECTOR}), the file is {kind}"]
     except CommandError as error:
         return Checked(entry, quantization, (error.message,))
-    return Checked(entry, quantization, tuple(differences(entry, quantization, found, facts)))
+    return Checked(entry, quantization, tuple(lines))
 
 
 def differences(entry: Entry, quantization: Quantization, found: Resolved, facts: ModelFacts) -> Iterator[str]:

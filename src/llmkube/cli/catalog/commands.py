@@ -124,6 +124,7 @@ Examples:
 @click.option("--name", metavar="NAME", help="Name of what is made; by default the model's id.")
 @_QUANTIZATION
 @click.option("--mirror", metavar="URL", help="Take the file of the same name from below this URL, not from the hub.")
+@click.option("--text-only", is_flag=True, help="Leave out the projector with which a model sees.")
 @_own
 @use_options
 @write_options(wait=True, timeout="30m")
@@ -134,6 +135,7 @@ def deploy(
     name: str | None,
     quantization: str | None,
     mirror: str | None,
+    text_only: bool,
     own: tuple[Path, ...],
     options: WriteOptions,
     target: Target,
@@ -147,6 +149,8 @@ def deploy(
     from llmkube.cli.deploy import apply_wishes
 
     entry = read.entry(model, map(str, own))
+    if text_only:
+        wishes["mmproj"] = None
     wanted = show.wishes(entry, entry.chosen(quantization), mirror, **wishes)
     apply_wishes(name or show.name_of(entry), wanted, options, target)
 

@@ -83,10 +83,11 @@ def described(entry: Entry) -> str:
         ("PROJECTOR", entry.mmproj),
         ("NOTES", entry.notes),
     ]
+    cache = "an f16 KV cache, the projector not counted" if entry.mmproj else "an f16 KV cache"
     parts = (
         aligned([[title, printable(value)] for title, value in rows if value]),
         aligned([["QUANTIZATION", "SIZE", "SHA256", "SOURCE"], *(_file(entry, one) for one in entry.quantizations)]),
-        f"Memory by context, for one request at a time, all on one device, with an f16 KV cache:\n{_memory(entry)}",
+        f"Memory by context, for one request at a time, all on one device, with {cache}:\n{_memory(entry)}",
         f"`llmkube catalog deploy {entry.id}` applies:\n" + "---\n".join(as_yaml(each) for each in _documents(entry)),
     )
     return "\n".join(parts)
@@ -107,17 +108,25 @@ def compared(found: Sequence[Checked], form: str) -> str:
 
 
 def wishes(entry: Entry, quantization: Quantization, mirror: str | None = None, **others: Any) -> Wishes:
-    """Return what `llmkube deploy` is asked for, for one file; from below `mirror` when there is one."""
-    source = entry.source_of(quantization)
+    """Return what `llmkube deploy` is asked for, for one file; from below `mirror` when there is one.
+
+    Projectors of many models have one name, so that a mirror has each in a folder of the model's id.
+    """
+    source, mmproj = entry.source_of(quantization), entry.mmproj
     if mirror:
-        source = f"{mirror.rstrip('/')}/{source.rpartition('/')[2].partition('@')[0]}"
-    given = {"quantization": quantization.name, "sha256": quantization.sha256, "mode": entry.mode}
+        source = _below(mirror, source)
+        mmproj = mmproj and _below(f"{mirror.rstrip('/')}/{entry.id}", mmproj)
+    given = {"quantization": quantization.name, "sha256": quantization.sha256, "mmproj": mmproj, "mode": entry.mode}
     return Wishes(source=source, **{**given, **others})
 
 
 def name_of(entry: Entry) -> str:
     """Return what is made of it is called: a Service's name has no dots."""
     return entry.id.replace(".", "-")
+
+
+def _below(mirror: str, source: str) -> str:
+    return f"{mirror.rstrip('/')}/{source.rpartition('/')[2].partition('@')[0]}"
 
 
 def _documents(entry: Entry) -> tuple[Manifest, Manifest]:

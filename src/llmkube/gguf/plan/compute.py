@@ -14,8 +14,9 @@ from llmkube.gguf.plan.attention import Heads, rotation
 from llmkube.gguf.plan.batch import Asked, Batch, batch
 from llmkube.gguf.plan.graph import Graph, peak
 from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers, trunk
+from llmkube.gguf.plan.part import Kind, Part
 from llmkube.gguf.plan.placement import HOST
-from llmkube.gguf.plan.walk import Kind, Part, Walk
+from llmkube.gguf.plan.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.cache import Kept
     from llmkube.gguf.plan.options import EngineOptions
     from llmkube.gguf.plan.placement import Placement
+    from llmkube.gguf.weights import Block
 
 TIMES = 2
 """How many layers of a kind are walked through: what the first left behind is in the way of the second."""
@@ -63,6 +65,8 @@ class _Devices:
             copies=self.copies,
             strays=(*self._strays(device), *self._borrowed_caches(device)),
             layers=len(mine),
+            adds_up=self._added_up(device),
+            is_normed=self._is_normed(device),
         )
         key = (
             tuple(id(kind) for kind in part.kinds),
@@ -72,12 +76,36 @@ class _Devices:
             part.ends,
             part.strays,
             part.layers,
+            id(part.adds_up),
+            part.is_normed,
         )
         if key not in self.done:
             graph = Graph()
             Walk(graph, self.facts, self.batch, part).through()
             self.done[key] = peak(graph)
         return self.done[key]
+
+    def _added_up(self, device: int) -> Block | None:
+        """The last layer of the host, when a GPU comes next that adds it up."""
+        layers = self.places.layers[: len(self.kinds)]
+        if device == HOST or HOST not in layers or device not in layers:
+            return None
+        index = layers.index(device)
+        if layers[index - 1] != HOST or self.kinds[index].layer.state:
+            return None
+        return self.kinds[index - 1].block if self.kinds[index - 1].sums_last else None
+
+    def _is_normed(self, device: int) -> bool:
+        """Whether the GPU before also scales the hidden state for the first layer of this one.
+
+        With all layers on GPUs the engine sees to it that it does not.
+        """
+        layers = self.places.layers[: len(self.kinds)]
+        if self.places.gpu_layers > len(self.places.layers) or device not in layers[1:]:
+            return False
+        index = layers.index(device)
+        first = self.kinds[index]
+        return index > 0 and layers[index - 1] != HOST and first.block.has("attn_norm") and not first.layer.state
 
     def _strays(self, device: int) -> tuple[int, ...]:
         """Bytes of what crosses to the next device, and back, where a recurrent layer follows.

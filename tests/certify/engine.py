@@ -25,7 +25,7 @@ SECONDS = 60.0
 READY = ("listening on", "server is listening")
 TRIED = ("common_params_fit_impl: projected",)
 _SIZE = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size = +([0-9.]+) MiB")
-_TOLD = re.compile(r"\| +- (?:\S+ \((\S+)\)|Host) +\|.*?= *(\d+) \+ +(\d+) \+ +\d+[) ]")
+_TOLD = re.compile(r"\| +- (\w+).* +\|.*?= *(\d+) \+ +(\d+) \+ +\d+[) ]")
 _NAMES = {"model": "model", "KV": "kv", "RS": "recurrent", "compute": "compute", "output": "output"}
 
 
@@ -143,12 +143,12 @@ def tried(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
     """
     lines = _lines(engine, model, options, ("--fit", "on", "-lv", "5"), TRIED)
     logged = parsed([line for line in lines if "model buffer" not in line and "RS buffer" not in line], engine.sees)
-    told = {found[1]: (int(found[2]), int(found[3])) for found in map(_TOLD.search, lines) if found}
-    places = [None, *(place[place.index("[") + 1 : -1] for place in engine.sees)]
-    sizes = [told.get(place, (0, 0)) for place in places]
+    told = [(found[1], int(found[2]), int(found[3])) for found in map(_TOLD.search, lines) if found]
+    host = [sizes for name, *sizes in told if name == "Host"]
+    sizes = [*host, *(sizes for name, *sizes in told if name != "Host"), *[[0, 0]] * len(engine.sees)]
     host, *devices = (
         replace(buffers, model=_about(weights), kv=_about(tokens))
-        for buffers, (weights, tokens) in zip((logged.host, *logged.devices), sizes, strict=True)
+        for buffers, (weights, tokens) in zip((logged.host, *logged.devices), sizes, strict=False)
     )
     return Loaded(host, tuple(devices), logged.lines)
 

@@ -113,6 +113,28 @@ def test_a_gpu_adds_up_the_hosts_last_layer_and_the_next_one_gets_its_state_scal
     assert [mib(device.compute) for device in found.devices] == pytest.approx([first, second], abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("name", "context", "host", "gpu"),
+    [
+        ("Llama-3.1-8B", 4096, 36.02, 131.5),
+        ("Llama-3.1-8B", 32_768, 64.02, 200.0),
+        ("Llama-3.3-70B", 8192, 72.02, 326.0),
+        ("Llama-3.3-70B", 32_768, 96.02, 366.0),
+        ("Gemma-3-27B", 32_768, 75.53, 338.01),
+        ("Qwen3-30B-A3B", 8192, 24.02, 204.5),
+    ],
+)
+def test_a_gpu_has_room_to_work_out_the_hosts_layers_and_the_host_needs_none(
+    name: str, context: int, host: float, gpu: float
+) -> None:
+    """What the trial said of a Vulkan device with 20 layers. The plan for the GPU is a bound, not a walk."""
+    model = facts_of(next(model for model in large() if model.name == name))
+    found = plan(model, EngineOptions(context=context, flash_attention="on", gpus=1, gpu_layers=20))
+
+    assert mib(found.host.compute) == pytest.approx(host, abs=0.02)
+    assert gpu - 1 <= mib(found.devices[0].compute) <= 1.25 * gpu
+
+
 def test_slots_share_the_context_in_steps_of_256_cells(smollm2_facts: ModelFacts) -> None:
     one, four, odd = (estimate(smollm2_facts, context=4096, parallel=slots) for slots in (1, 4, 3))
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from tests.certify import cases, comparing, real
 from tests.certify.architectures import all_models
-from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, version, with_devices
+from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, tried, version, with_devices
+from tests.certify.large import large
 from tests.certify.peer import Peer, peer
 from tests.certify.writing import write
 from tests.real_engine import MISSING
@@ -39,14 +40,17 @@ def main(*, name: str, short: bool, file: Path | None, only: tuple[str, ...]) ->
         )
         asked = None if short else _peer(running)
         found = list(_rows(engine, devices, asked, only, short=short))
-    click.echo(f"{comparing.table(found)}\n\n{comparing.summary(found)}")
+        tries = list(_tried(engine, devices, only)) if devices else []
+    for rows in (found, tries):
+        click.echo(f"{comparing.table(rows)}\n\n{comparing.summary(rows)}\n" if rows else "", nl=bool(rows))
     if file:
-        file.write_text(json.dumps({"engine": version(engine), "rows": comparing.as_json(found)}, indent=1) + "\n")
-    wrong = [row for row in found if not row.is_allowed]
-    click.echo(f"{len(found)} buffers compared, {len(wrong)} of them off by more than is allowed", err=True)
+        told = {"engine": version(engine), "rows": comparing.as_json(found), "tried": comparing.as_json(tries)}
+        file.write_text(json.dumps(told, indent=1) + "\n")
+    wrong = [row for row in found + tries if not row.is_allowed]
+    click.echo(f"{len(found + tries)} buffers compared, {len(wrong)} of them off by more than is allowed", err=True)
     for row in wrong:
         click.echo(f"  {row}", err=True)
-    raise SystemExit(1 if wrong or not found else 0)
+    raise SystemExit(1 if wrong or not found + tries else 0)
 
 
 def _peer(running: ExitStack) -> Peer | None:
@@ -75,6 +79,16 @@ def _rows(
     for name, path in _models(only):
         for case in cases.cases(name, path, options + (cases.ON_DEVICES if devices else ())):
             yield from _compared(devices if case.options.gpus and devices else engine, case, asked)
+
+
+def _tried(engine: Engine, devices: Engine, only: tuple[str, ...]) -> Iterator[comparing.Row]:
+    """Models of the sizes that people serve, by the engine's own trial."""
+    for model in large():
+        if only and model.name not in only:
+            continue
+        for case in cases.cases(model.name, write(model, FOLDER), cases.LARGE + cases.LARGE_ON_DEVICES):
+            found = tried(devices if case.options.gpus else engine, case.path, case.options)
+            yield from comparing.rows(case, comparing.summed(plan(case.facts, case.options)), found)
 
 
 def _compared(engine: Engine, case: cases.Case, asked: Peer | None) -> list[comparing.Row]:

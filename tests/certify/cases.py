@@ -43,6 +43,21 @@ ON_DEVICES = (
         context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(1.0, 1.0), gpu_layers=0
     ),
 )
+LARGE = (
+    EngineOptions(context=32_768),
+    EngineOptions(context=131_072, parallel=4, cache_type_k="q8_0", cache_type_v="q8_0"),
+    EngineOptions(context=8192, flash_attention="off", ubatch=256),
+)
+# The trial has one hidden state more than the load where all layers are on several devices: not tried.
+LARGE_ON_DEVICES = (
+    EngineOptions(context=32_768, gpus=DEVICES, op_offload=False, flash_attention="on", split_mode="none"),
+    EngineOptions(
+        context=32_768, gpus=DEVICES, op_offload=False, flash_attention="on", split_mode="none", gpu_layers=20
+    ),
+    EngineOptions(
+        context=32_768, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(3.0, 1.0), gpu_layers=20
+    ),
+)
 SHORT = (EngineOptions(context=8192), EngineOptions(context=2048, parallel=4, flash_attention="off", ubatch=128))
 
 
@@ -65,7 +80,8 @@ class Case:
         words += [f"ubatch {of.ubatch}"] * (of.ubatch != 512) + ["swa full"] * of.swa_full
         layers = "all" if of.gpu_layers < 0 else of.gpu_layers
         split = ":".join(f"{share:g}" for share in of.tensor_split)
-        return ", ".join(words + [f"{of.gpus} devices {split}, {layers} layers"] * (of.gpus > 0))
+        devices = f"{of.gpus} devices {split}" if of.split_mode == "layer" else "1 device"
+        return ", ".join(words + [f"{devices}, {layers} layers"] * (of.gpus > 0))
 
 
 def cases(name: str, path: Path, options: tuple[EngineOptions, ...]) -> list[Case]:

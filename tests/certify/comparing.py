@@ -51,6 +51,15 @@ def rows(case: Case, planned: MemoryPlan, loaded: Loaded, peer: Mapping[str, int
     ]
 
 
+def summed(planned: MemoryPlan) -> MemoryPlan:
+    """All that is kept of tokens as one buffer, as the engine tells of it when it only tries."""
+    return replace(planned, host=_summed(planned.host), devices=tuple(map(_summed, planned.devices)))
+
+
+def _summed(of: Buffers) -> Buffers:
+    return replace(of, kv=of.kv + of.kv_swa + of.recurrent, kv_swa=0, recurrent=0)
+
+
 def _of(peer: Mapping[str, int] | None, name: str, host: Buffers) -> int | None:
     """The peer's number for a buffer; its two caches are one number, which is told where the engine has one cache."""
     if peer is None or (name.startswith("kv") and host.kv and host.kv_swa):

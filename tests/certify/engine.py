@@ -23,7 +23,9 @@ from llmkube.gguf.plan.options import EngineOptions
 MIB = 1024 * 1024
 SECONDS = 60.0
 READY = ("listening on", "server is listening")
+TRIED = ("common_params_fit_impl: projected",)
 _SIZE = re.compile(r"(\S+)\s+(model|KV|RS|compute|output) buffer size = +([0-9.]+) MiB")
+_TOLD = re.compile(r"\| +- (\w+).* +\|.*?= *(\d+) \+ +(\d+) \+ +\d+[) ]")
 _NAMES = {"model": "model", "KV": "kv", "RS": "recurrent", "compute": "compute", "output": "output"}
 
 
@@ -130,19 +132,44 @@ def flags(options: EngineOptions) -> list[str]:
 
 def load(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
     """Start the engine, read its log until it serves, and stop it. EngineError when it does not load the model."""
+    return parsed(_lines(engine, model, options, ("-lv", "4"), READY), engine.sees)
+
+
+def tried(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
+    """What the engine would take, by its own trial before it fits a model to the memory there is: nothing is loaded.
+
+    Compute and output are logged as ever. Weights, and all that is kept of tokens (as `kv`), it tells in whole MiB
+    without the rest: half of one is added.
+    """
+    lines = _lines(engine, model, options, ("--fit", "on", "-lv", "5"), TRIED)
+    logged = parsed([line for line in lines if "model buffer" not in line and "RS buffer" not in line], engine.sees)
+    told = [(found[1], int(found[2]), int(found[3])) for found in map(_TOLD.search, lines) if found]
+    host = [sizes for name, *sizes in told if name == "Host"]
+    sizes = [*host, *(sizes for name, *sizes in told if name != "Host"), *[[0, 0]] * len(engine.sees)]
+    host, *devices = (
+        replace(buffers, model=_about(weights), kv=_about(tokens))
+        for buffers, (weights, tokens) in zip((logged.host, *logged.devices), sizes, strict=False)
+    )
+    return Loaded(host, tuple(devices), logged.lines)
+
+
+def _about(mib: int) -> int:
+    return mib * MIB + MIB // 2 if mib else 0
+
+
+def _lines(engine: Engine, model: Path, options: EngineOptions, more: Sequence[str], until: Sequence[str]) -> list[str]:
     words = [*engine.argv, "-m", str(model), *flags(options), *engine.extra]
-    words += ["--port", "0", "--no-warmup", "-lv", "4", "-t", "1"]
+    words += ["--port", "0", "--no-warmup", "-t", "1", *more]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
-            lines = _read(process)
+            return _read(process, until)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-    return parsed(lines, engine.sees)
 
 
-def _read(process: subprocess.Popen[bytes]) -> list[str]:
+def _read(process: subprocess.Popen[bytes], until: Sequence[str]) -> list[str]:
     assert process.stdout is not None
     data, deadline = b"", time.monotonic() + SECONDS
     with selectors.DefaultSelector() as selector:
@@ -151,7 +178,7 @@ def _read(process: subprocess.Popen[bytes]) -> list[str]:
             if selector.select(deadline - time.monotonic()):
                 read = os.read(process.stdout.fileno(), 65536)
                 data += read
-                if any(word.encode() in data for word in READY):
+                if any(word.encode() in data for word in until):
                     return data.decode(errors="replace").splitlines()
                 if not read:
                     break

@@ -45,11 +45,11 @@ def experts(count: int, inner: int, width: int = WIDTH) -> Shapes:
     }
 
 
-def shared(inner: int) -> Shapes:
+def shared(inner: int, width: int = WIDTH) -> Shapes:
     return {
-        "ffn_gate_shexp.weight": (WIDTH, inner),
-        "ffn_up_shexp.weight": (WIDTH, inner),
-        "ffn_down_shexp.weight": (inner, WIDTH),
+        "ffn_gate_shexp.weight": (width, inner),
+        "ffn_up_shexp.weight": (width, inner),
+        "ffn_down_shexp.weight": (inner, width),
     }
 
 
@@ -79,10 +79,11 @@ def blocks(layers: int, of: Callable[[int], Shapes] | Shapes) -> dict[str, Shape
 
 
 def plain(name: str, layers: int, layer: Callable[[int], Shapes] | Shapes, *, top: Shapes = TOP, **keys: Any) -> Model:
-    """A model whose architecture's name is its own up to a space."""
-    tokenizer = keys.pop("tokenizer", "llama")
+    """A model whose architecture's name is its own up to a space, unless it is `called` otherwise."""
+    called = keys.pop("called", name.replace(" ", "-"))
+    tokenizer, vocabulary = keys.pop("tokenizer", "llama"), keys.pop("vocabulary", VOCABULARY)
     tensors = {**top, **blocks(layers, layer)}
-    return Model(name.replace(" ", "-"), name.split(" ", maxsplit=1)[0], base(layers, **keys), tensors, tokenizer)
+    return Model(called, name.split(" ", maxsplit=1)[0], base(layers, **keys), tensors, tokenizer, vocabulary)
 
 
 def mamba(inner: int, state: int, rank: int, conv: int = 4) -> Shapes:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.certify import cases, real
 from tests.certify.architectures import all_models
-from tests.certify.comparing import Row, rows
-from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, parsed, with_devices
+from tests.certify.comparing import Row, rows, summed
+from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, parsed, tried, with_devices
+from tests.certify.large import large
 from tests.certify.writing import Model, facts_of, write
 from tests.real_engine import MISSING
 
@@ -19,6 +20,7 @@ from llmkube.gguf.plan.options import EngineOptions
 from llmkube.gguf.reader import read_file
 
 MODELS = {model.name: model for model in all_models()}
+LARGE = {model.name: model for model in large()}
 NOT_TESTED = f"NO llama-server: {MISSING}; whether the memory plan is what the engine takes is NOT tested"
 FLASH = EngineOptions(context=8192)
 PLAIN = EngineOptions(context=2048, parallel=4, flash_attention="off", ubatch=128)
@@ -64,6 +66,18 @@ def test_layers_are_on_the_devices_that_were_planned(name: str, devices: Engine,
 
     assert {row.device for row in found} == {-1, 0, 1}
     assert wrong(found) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["Llama-3.3-70B", "Gemma-3-27B", "gpt-oss-20b", "DeepSeek-V3"])
+def test_a_model_of_a_size_that_is_served_takes_what_was_planned_by_the_engines_own_trial(
+    name: str, devices: Engine, tmp_path: Path
+) -> None:
+    (case,) = cases.cases(name, write(LARGE[name], tmp_path), cases.LARGE_ON_DEVICES[1:2])
+    found = rows(case, summed(plan(case.facts, case.options)), tried(devices, case.path, case.options))
+
+    assert {row.device for row in found} == {-1, 0}
+    assert [row for row in found if not row.is_allowed] == []
 
 
 @pytest.mark.engine

@@ -29,6 +29,7 @@ class Model:
     keys: Mapping[str, Any]
     tensors: Mapping[str, Shape]
     tokenizer: str = "llama"
+    vocabulary: int = VOCABULARY
 
 
 def write(model: Model, folder: Path) -> Path:
@@ -37,7 +38,7 @@ def write(model: Model, folder: Path) -> Path:
     writer = GGUFWriter(path, model.architecture)
     for key, value in model.keys.items():
         _add(writer, key if key.startswith(GIVEN) else f"{model.architecture}.{key}", value)
-    _vocabulary(writer, model.tokenizer)
+    _vocabulary(writer, model.tokenizer, model.vocabulary)
     sizes = [_tensor(writer, name, shape) for name, shape in model.tensors.items()]
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -81,15 +82,15 @@ def _add(writer: GGUFWriter, key: str, value: Any) -> None:
             writer.add_array(key, value)
 
 
-def _vocabulary(writer: GGUFWriter, kind: str) -> None:
+def _vocabulary(writer: GGUFWriter, kind: str, size: int) -> None:
     special = ["<unk>", "<s>", "</s>"] if kind == "llama" else ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [f"<0x{byte:02X}>" for byte in range(256)] if kind == "llama" else []
-    words = [f"▁w{number}" for number in range(VOCABULARY - len(special) - len(letters))]
+    words = [f"▁w{number}" for number in range(size - len(special) - len(letters))]
     types = [TokenType.CONTROL] * len(special) + [TokenType.BYTE] * len(letters) + [TokenType.NORMAL] * len(words)
     writer.add_tokenizer_model(kind)
     writer.add_token_list([*special, *letters, *words])
     writer.add_token_types(types)
-    writer.add_token_scores([-float(number) for number in range(VOCABULARY)])
+    writer.add_token_scores([-float(number) for number in range(size)])
     writer.add_bos_token_id(1 if kind == "llama" else 2)
     writer.add_eos_token_id(2 if kind == "llama" else 3)
     if kind == "llama":
@@ -101,7 +102,7 @@ def _vocabulary(writer: GGUFWriter, kind: str) -> None:
 def facts_of(model: Model) -> ModelFacts:
     """What the header of the file would say, without the file."""
     keys = {key if key.startswith(GIVEN) else f"{model.architecture}.{key}": value for key, value in model.keys.items()}
-    keys |= {"general.architecture": model.architecture, "tokenizer.ggml.tokens": ArrayStub(VOCABULARY, "STRING")}
+    keys |= {"general.architecture": model.architecture, "tokenizer.ggml.tokens": ArrayStub(model.vocabulary, "STRING")}
     tensors = tuple(_info(name, shape) for name, shape in model.tensors.items())
     return facts(Header(3, keys, tensors, 0, 0))
 

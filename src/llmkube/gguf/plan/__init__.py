@@ -4,7 +4,8 @@ memory.py     plan(): facts and options to bytes        fit.py       the largest
 options.py    the engine's options, what it refuses     buffers.py   what is answered
 layers.py     what each layer keeps                     cache.py     keys and values, recurrent states
 placement.py  which device has which layer              compute.py   working memory: the peak of each device's graph
-graph.py      a graph, and the engine's allocator       walk.py      the steps of one device's part of a model
+graph.py      a graph, and the engine's allocator       part.py      what one device has of it, and kinds of layers
+walk.py       the steps of one device's part            crossing.py  what one device hands over to the next
 attention.py, feed.py, recurrence.py  the steps of one layer         batch.py  the sizes of a batch, what it is given
 beside.py, stacked.py  Gemma 3n's and 4's: what is known of a token for each layer, and four hidden states in one
 """

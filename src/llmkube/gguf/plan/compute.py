@@ -6,16 +6,17 @@ same memory again and again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from llmkube.gguf.plan.attention import Heads, rotation
-from llmkube.gguf.plan.batch import Asked, Batch, batch
+from llmkube.gguf.plan.batch import F16, Asked, Batch, batch
 from llmkube.gguf.plan.graph import Graph, peak
 from llmkube.gguf.plan.layers import WITHOUT_OUTPUT, head_lengths, layers, trunk
+from llmkube.gguf.plan.part import Kind, Part
 from llmkube.gguf.plan.placement import HOST
-from llmkube.gguf.plan.walk import Kind, Part, Walk
+from llmkube.gguf.plan.walk import Walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.cache import Kept
     from llmkube.gguf.plan.options import EngineOptions
     from llmkube.gguf.plan.placement import Placement
+    from llmkube.gguf.weights import Block
 
 TIMES = 2
 """How many layers of a kind are walked through: what the first left behind is in the way of the second."""
 LAST = 2
 MOST_KINDS = 8
+STATES = 5
+"""Hidden states and queries that are there beside a cache that was brought over."""
 COPIES = 4
 """How many batches the engine has under way when all layers are on several GPUs (GGML_SCHED_MAX_COPIES)."""
 
@@ -63,6 +67,8 @@ class _Devices:
             copies=self.copies,
             strays=(*self._strays(device), *self._borrowed_caches(device)),
             layers=len(mine),
+            adds_up=self._added_up(device),
+            is_normed=self._is_normed(device),
         )
         key = (
             tuple(id(kind) for kind in part.kinds),
@@ -72,12 +78,56 @@ class _Devices:
             part.ends,
             part.strays,
             part.layers,
+            id(part.adds_up),
+            part.is_normed,
         )
         if key not in self.done:
             graph = Graph()
             Walk(graph, self.facts, self.batch, part).through()
             self.done[key] = peak(graph)
         return self.done[key]
+
+    def lent(self) -> int:
+        """Bytes on the first GPU for the host's layers, which it works out for batches of prompts (op offload).
+
+        Each matrix is brought there for its product, and the cache for its attention, if that is one operation. What
+        is beside them was measured with Vulkan and not walked through: rather too much than too little.
+        """
+        places = self.places.layers[: len(self.kinds)]
+        lent = [index for index, place in enumerate(places) if place == HOST]
+        if not lent:
+            return 0
+        kinds, of = [self.kinds[index] for index in lent], replace(self.batch, flash=True)
+        asked, graph, floats = _asked(kinds, of), Graph(), of.floats
+        part = Part(_walked(kinds), reads=False, mixes=False, cuts=False, ends=False, asked=asked, copies=1)
+        Walk(graph, self.facts, of, part).through()
+        used, width = self.facts.experts_used or 0, self.facts.embedding_length or 0
+        beside = max(k.block.largest + floats(2 * width + used * k.block.rows("ffn_up_exps")) for k in kinds)
+        masks = F16 * of.tokens * (asked.full * of.full + asked.sliding * of.sliding)
+        brought = max(self.caches[index].kv + self.caches[index].kv_swa for index in lent) * self.batch.flash
+        return max(peak(graph) + beside, masks + brought + floats(STATES * width))
+
+    def _added_up(self, device: int) -> Block | None:
+        """The last layer of the host, when a GPU comes next that adds it up."""
+        layers = self.places.layers[: len(self.kinds)]
+        if device == HOST or HOST not in layers or device not in layers:
+            return None
+        index = layers.index(device)
+        if layers[index - 1] != HOST or self.kinds[index].layer.state:
+            return None
+        return self.kinds[index - 1].block if self.kinds[index - 1].sums_last else None
+
+    def _is_normed(self, device: int) -> bool:
+        """Whether the GPU before also scales the hidden state for the first layer of this one.
+
+        With all layers on GPUs the engine sees to it that it does not.
+        """
+        layers = self.places.layers[: len(self.kinds)]
+        if self.places.gpu_layers > len(self.places.layers) or device not in layers[1:]:
+            return False
+        index = layers.index(device)
+        first = self.kinds[index]
+        return index > 0 and layers[index - 1] != HOST and first.block.has("attn_norm") and not first.layer.state
 
     def _strays(self, device: int) -> tuple[int, ...]:
         """Bytes of what crosses to the next device, and back, where a recurrent layer follows.
@@ -113,9 +163,10 @@ def compute(
     shared = _shared(kinds) if of.caches else []
     devices = _Devices(facts, of, places, kinds, caches, shared, COPIES if _is_pipelined(options, places) else 1, {})
     on_gpus = [devices.needed(device) for device in range(options.gpus)]
-    if on_gpus and options.op_offload:
-        on_gpus[0] = max(on_gpus[0], _borrowed(facts, of, places))
-    return tuple(on_gpus), devices.needed(HOST)
+    if not (on_gpus and options.op_offload):
+        return tuple(on_gpus), devices.needed(HOST)
+    on_gpus[0] = max(on_gpus[0], devices.lent())
+    return tuple(on_gpus), _left(devices)
 
 
 def _is_pipelined(options: EngineOptions, places: Placement) -> bool:
@@ -124,15 +175,12 @@ def _is_pipelined(options: EngineOptions, places: Placement) -> bool:
     return options.gpus > 1 and whole and options.split_mode == "layer" and options.kv_offload
 
 
-def _borrowed(facts: ModelFacts, of: Batch, places: Placement) -> int:
-    """Bytes on the first GPU for products with matrices of the host, which it works out for batches of prompts.
-
-    The matrix is brought there for the time of its product. No engine without GPUs shows it: not certified.
-    """
-    blocks = [block for block, place in zip(facts.weights.blocks, places.layers, strict=True) if place == HOST]
-    widest = max((max(block.rows("ffn_up"), block.rows("ffn_up_exps")) for block in blocks), default=0)
-    largest = max((block.largest for block in blocks), default=0)
-    return largest + of.floats(widest + (facts.embedding_length or 0)) if largest else 0
+def _left(devices: _Devices) -> int:
+    """Bytes on the host that lends its layers to a GPU. Recurrence stays, and attention of more than one operation."""
+    if not devices.batch.flash or any(kind.layer.state for kind in devices.kinds):
+        return devices.needed(HOST)
+    away = replace(devices.places, layers=(0,) * len(devices.places.layers), output=0)
+    return replace(devices, places=away, shared=[], done={}).needed(HOST)
 
 
 def _kinds(facts: ModelFacts) -> list[Kind]:

@@ -63,8 +63,13 @@ def _experts(at: Feeding, hidden: Value) -> Value:
     tokens = graph.view(hidden)
     active = _active(at, tokens, chosen)
     answers = graph.update(graph.make(at.floats(at.width * used), active, chosen), weights)
+    return summed(graph, answers, at.floats(at.width), used)
+
+
+def summed(graph: Graph, answers: Value, size: int, used: int) -> Value:
+    """The answers of all experts that a token uses as one."""
     parts = [graph.view(answers) for _ in range(min(used, DISTINCT_PARTS))]
-    mixed = graph.make(at.floats(at.width), *parts[:2])
+    mixed = graph.make(size, *parts[:2])
     for part in parts[2:]:
         mixed = graph.update(mixed, part)
     return mixed

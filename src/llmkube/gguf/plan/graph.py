@@ -140,9 +140,11 @@ class Heap:
     peak: int = 0
 
     def take(self, size: int) -> int:
-        """The smallest gap that is large enough, else the end; returns the offset."""
+        """The smallest gap that is large enough, of equal ones the last, else the end; returns the offset."""
         size = aligned(size)
-        best = min((i for i, gap in enumerate(self.sizes) if gap >= size), key=self.sizes.__getitem__, default=None)
+        best = min(
+            (i for i, gap in enumerate(self.sizes) if gap >= size), key=lambda i: (self.sizes[i], -i), default=None
+        )
         if best is None:
             offset, self.end = self.end, self.end + size
             self.peak = max(self.peak, self.end)

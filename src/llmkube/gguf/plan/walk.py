@@ -7,71 +7,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llmkube.gguf.plan.attention import WITHOUT_POSITIONS, Attending, Heads, attend
-from llmkube.gguf.plan.batch import I32, Asked, Batch, Given, given
+from llmkube.gguf.plan.attention import WITHOUT_POSITIONS, Attending, attend
+from llmkube.gguf.plan.batch import I32, Batch, Given, given
 from llmkube.gguf.plan.beside import Beside, narrow_rows
 from llmkube.gguf.plan.cache import F32
+from llmkube.gguf.plan.crossing import added_up
 from llmkube.gguf.plan.feed import Feeding, feed
-from llmkube.gguf.plan.layers import Layer, state_parts, window
+from llmkube.gguf.plan.layers import state_parts, window
 from llmkube.gguf.plan.recurrence import Recurring, recur
 from llmkube.gguf.plan.stacked import STATES, correct, predicted, rest, stack, unstack
 
 if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
     from llmkube.gguf.plan.graph import Graph, Value
-    from llmkube.gguf.weights import Block
+    from llmkube.gguf.plan.part import Kind, Part
 
 MEAN = 1
-# A network that works on what its layer's attention answers scales that before or after.
-QUERIES = ("attn_q", "attn_qkv", "attn_q_a")
-AFTER_NORMS = ("ffn_norm", "post_attention_norm", "attn_output_norm")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """What decides how much memory a layer works in."""
-
-    block: Block
-    layer: Layer
-    heads: Heads
-
-    @property
-    def recurs_only(self) -> bool:
-        return bool(self.layer.state) and not self.layer.caches
-
-    @property
-    def shares(self) -> bool:
-        """Whether it uses an earlier layer's cache, if there is one."""
-        return self.attends and not self.layer.caches
-
-    @property
-    def stacks(self) -> bool:
-        return self.block.has("altup_router")
-
-    @property
-    def attends(self) -> bool:
-        return not self.recurs_only and any(self.block.has(name) for name in QUERIES)
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one device has of the graph: its layers, and what it does before and after them.
-
-    `reads`: it looks up the tokens' rows. `mixes`: it has the first layer. `cuts`: it has the last one. `ends`: it has
-    the output. `asked` is what its layers ask for, on the host what those of all devices do. `copies`: of everything
-    that comes from another device, so that several batches can be under way. `strays`: bytes that come besides,
-    or of which a part is worked out here. `layers`: how many there are, of all kinds.
-    """
-
-    kinds: tuple[Kind, ...]
-    reads: bool
-    mixes: bool
-    cuts: bool
-    ends: bool
-    asked: Asked
-    copies: int
-    strays: tuple[int, ...] = ()
-    layers: int = 0
 
 
 @dataclass(slots=True)
@@ -80,6 +31,7 @@ class Walk:
     facts: ModelFacts
     batch: Batch
     part: Part
+    normed: Value | None = None
 
     @property
     def width(self) -> int:
@@ -100,9 +52,11 @@ class Walk:
         part = self.part
         if not (part.kinds or part.reads or part.ends):
             return
+        added = self._added_up()
+        self.normed = self._handed(self.batch.floats(self.width)) if part.is_normed else None
         asked = given(self.graph, self.batch, part.asked, part.copies)
         strayed = [self._handed(size) for size in part.strays]
-        hidden = self._begun(asked)
+        hidden = added or self._begun(asked)
         known = self._beside(hidden)
         stacked = any(kind.stacks for kind in part.kinds)
         if stacked:
@@ -120,6 +74,11 @@ class Walk:
             rows = self.batch.floats(narrow_rows(self.facts) * (self.facts.block_count or 0))
             self.graph.keep(self._handed(rows))
             self.graph.keep(self.graph.input(rows))
+
+    def _added_up(self) -> Value | None:
+        """The hidden state of the host's last layer, of its parts."""
+        before, used = self.part.adds_up, self.facts.experts_used or 0
+        return added_up(self.graph, self.batch, before, self.width, used) if before else None
 
     def _begun(self, asked: Given) -> Value:
         """Rows of the vocabulary by token. Embeddings from outside have room of their own, mixed ones for ever."""
@@ -207,7 +166,13 @@ class Walk:
         return graph.update(hidden, self._normal(graph.make(F32 * self.width * tokens, graph.update(gate, part))))
 
     def _normal(self, value: Value) -> Value:
-        """Scaled to one length. An RMS norm may overwrite what it scales, a layer norm never does."""
+        """Scaled to one length. An RMS norm may overwrite what it scales, a layer norm never does.
+
+        The first time it may be what another device has handed over, which waits for its weights only.
+        """
+        if self.normed:
+            scaled, self.normed = self.graph.update(self.normed), None
+            return scaled
         if self.facts.uses_layer_norm:
             return self.graph.update(self.graph.make(value.size, value))
         return self.graph.update(self.graph.update(value))
@@ -217,14 +182,14 @@ class Walk:
         if not (kind.attends or kind.layer.state):
             fed = self.graph.update(feed(self._network(kind, cut=False), self._normal(hidden)), hidden)
             return self._chosen(asked, fed) if cut else fed
-        if not any(kind.block.has(name) for name in AFTER_NORMS) and _feeds(kind.block):
+        if kind.is_side_by_side:
             return self._side_by_side(asked, kind, hidden, cut=cut)
         before = not kind.block.has("attn_output_norm")
         mixed = self._mixed(asked, kind, hidden, before=before)
         if cut:
             mixed, hidden = self._chosen(asked, mixed), self._chosen(asked, hidden)
         hidden = self.graph.update(mixed, hidden)
-        if not _feeds(kind.block):
+        if not kind.feeds:
             return hidden
         network = self._network(kind, cut=cut)
         if before:
@@ -289,7 +254,3 @@ class Walk:
             graph.keep(graph.make(F32 * self.width * self.batch.sequences, graph.make(hidden.size, hidden), share))
         else:
             graph.keep(hidden)
-
-
-def _feeds(block: Block) -> bool:
-    return any(block.has(name) for name in ("ffn_up", "ffn_gate_inp", "ffn_up_exps"))

@@ -68,6 +68,15 @@ def test_the_smallest_gap_that_is_large_enough_is_taken() -> None:
     assert heap.take(4 * KIB) == 8 * KIB
 
 
+def test_of_equal_gaps_the_last_is_taken() -> None:
+    heap = Heap()
+    places = [heap.take(KIB) for _ in range(4)]
+    heap.give(places[0], KIB)
+    heap.give(places[2], KIB)
+
+    assert heap.take(KIB) == places[2]
+
+
 @settings(deadline=None)
 @given(sizes=st.lists(st.integers(0, 5000), min_size=1, max_size=40), data=st.data())
 def test_what_is_given_back_becomes_one_gap_again(sizes: list[int], data: st.DataObject) -> None:

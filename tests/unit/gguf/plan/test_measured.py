@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.certify.large import large
+from tests.certify.writing import facts_of
 
 from llmkube.gguf.facts import ModelFacts, facts
 from llmkube.gguf.plan.buffers import Buffers
@@ -89,6 +91,48 @@ def test_gemma3_with_its_sliding_window_needs_what_the_engine_logged(
     planned = estimate(gemma3, context=context, cache_type_k=cache_type, cache_type_v=cache_type)
 
     assert (mib(planned.kv), mib(planned.kv_swa)) == (kv, kv_swa)
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "first", "second"),
+    [
+        ("Llama-3.3-70B", 280.02, 232.01, 232.01),
+        ("Gemma-3-27B", 212.03, 180.52, 180.52),
+        ("gpt-oss-20b", 128.40, 128.40, 111.64),
+    ],
+)
+def test_a_gpu_adds_up_the_hosts_last_layer_and_the_next_one_gets_its_state_scaled(
+    name: str, host: float, first: float, second: float
+) -> None:
+    """What llama.cpp's own trial says for 32,768 tokens: with 20 layers on two GPUs."""
+    model = facts_of(next(model for model in large() if model.name == name))
+    split: dict[str, Any] = {"gpus": 2, "gpu_layers": 20, "tensor_split": (3.0, 1.0), "op_offload": False}
+    found = plan(model, EngineOptions(context=32_768, flash_attention="on", **split))
+
+    assert mib(found.host.compute) == pytest.approx(host, abs=0.02)
+    assert [mib(device.compute) for device in found.devices] == pytest.approx([first, second], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "host", "gpu"),
+    [
+        ("Llama-3.1-8B", 4096, 36.02, 131.5),
+        ("Llama-3.1-8B", 32_768, 64.02, 200.0),
+        ("Llama-3.3-70B", 8192, 72.02, 326.0),
+        ("Llama-3.3-70B", 32_768, 96.02, 366.0),
+        ("Gemma-3-27B", 32_768, 75.53, 338.01),
+        ("Qwen3-30B-A3B", 8192, 24.02, 204.5),
+    ],
+)
+def test_a_gpu_has_room_to_work_out_the_hosts_layers_and_the_host_needs_none(
+    name: str, context: int, host: float, gpu: float
+) -> None:
+    """What the trial said of a Vulkan device with 20 layers. The plan for the GPU is a bound, not a walk."""
+    model = facts_of(next(model for model in large() if model.name == name))
+    found = plan(model, EngineOptions(context=context, flash_attention="on", gpus=1, gpu_layers=20))
+
+    assert mib(found.host.compute) == pytest.approx(host, abs=0.02)
+    assert gpu - 1 <= mib(found.devices[0].compute) <= 1.25 * gpu
 
 
 def test_slots_share_the_context_in_steps_of_256_cells(smollm2_facts: ModelFacts) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -33,6 +34,9 @@ async def test_the_end_of_the_log_is_the_message_when_asked_for(machine, shell_p
 async def test_a_killed_container_runs_again_and_its_end_is_remembered(machine, shell_pod, pids_of):
     machine.create("pods", shell_pod("sturdy", "echo run; exec sleep 600", policy="Always"))
     pid = pids_of(await machine.running("sturdy"))[0]
+    async with asyncio.timeout(10):
+        while await machine.log("sturdy") != "run\n":
+            await asyncio.sleep(0.01)
     os.kill(pid, signal.SIGKILL)
     pod = await machine.until(lambda: pod if pids_of(pod := machine.get("pods", "sturdy")) not in ([], [pid]) else None)
     status = pod["status"]["containerStatuses"][0]

@@ -59,3 +59,4 @@ def test_a_service_that_is_stopped_keeps_its_bytes_until_it_is_rendered_for_the_
         kubelet.held.clear()
     until(lambda: api.get("models", here, "chat"), lambda found: found["status"].get("sha256") == OTHER)
     until(lambda: kept(api.get("models", here, "chat")), lambda found: found == [])
+    until(lambda: jobs(api, here, "collect"), lambda found: found == [])

@@ -93,6 +93,14 @@ class Caches:
         pods = self.pods.store.by_index("served", key)
         return bool(self.deployments.store.by_index("served", key)) or any(not _has_ended(each) for each in pods)
 
+    def is_rolling_out(self, namespace: str) -> bool:
+        """Whether a Deployment of ours has pods of before: it says so itself, also where its pods were not seen yet.
+
+        Of the whole namespace: what it rolls away from may be in another claim than what it rolls to.
+        """
+        found = self.deployments.store.list()
+        return any(each.metadata.namespace == namespace and _has_pods_of_before(each) for each in found)
+
     def nodes_of_claim(self, claim: objects.PersistentVolumeClaim) -> tuple[str, ...]:
         """Return the nodes of the pods that mount a claim, in order."""
         pods = self.pods.store.by_index("claim", str(key_of(claim)))
@@ -207,6 +215,14 @@ def _template(deployment: objects.Deployment) -> objects.Pod | None:
         return msgspec.json.decode(deployment.spec, type=_Templated).template
     except msgspec.MsgspecError:
         return None
+
+
+def _has_pods_of_before(deployment: objects.Deployment) -> bool:
+    if deployment.metadata.labels.get(NAME) != "llmkube":
+        return False
+    status = deployment.status
+    is_seen = status.observed_generation >= deployment.metadata.generation
+    return not is_seen or status.updated_replicas < status.replicas
 
 
 def _bytes(namespace: str, claim: str, sha256: str) -> str:

@@ -55,6 +55,8 @@ class ModelCollection:
         keep = kept_digests(sight.fetch, [each for each in kept if each not in unused])
         name = collect_job_name(model.metadata.name, sight.target, keep=keep)
         job = await self.stop(model, keep=name)
+        if job is None and self.caches.is_rolling_out(namespace):
+            return replace(sight, retry_in=SOON)  # the cache of pods may be behind that of Deployments
         if job is None:
             wanted = collect_job(model, sight.spec, self.settings, sight.target, done=sight.fetch, keep=keep)
             return await self._begun(sight, wanted)

@@ -19,7 +19,15 @@ from llmkube.desired.model_status import Sight
 from llmkube.desired.retained import Place
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.errors import Forbidden
-from llmkube.kube.objects import CustomResource, Deployment, Job, ObjectMeta, PersistentVolumeClaim, Pod
+from llmkube.kube.objects import (
+    CustomResource,
+    Deployment,
+    DeploymentStatus,
+    Job,
+    ObjectMeta,
+    PersistentVolumeClaim,
+    Pod,
+)
 
 OLD, NEW, OLDER = "ab" * 32, "cd" * 32, "ef" * 32
 MODEL = CustomResource(metadata=ObjectMeta(name="tiny", namespace="team", uid="u-1"))
@@ -120,6 +128,23 @@ async def test_what_is_used_stays(known: Caches, applier: Applier, user: Any) ->
     (known.pods if isinstance(user, Pod) else known.deployments).store.apply(user)
     seen = await collect(known, applier, sight(entry(OLD)))
     assert (applier.applied, seen.gone) == ([], frozenset())
+
+
+@pytest.mark.parametrize(
+    ("observed", "updated", "collects"),
+    [(1, 2, 0), (2, 1, 0), (2, 2, 1)],
+    ids=["not begun", "under way", "over"],
+)
+async def test_pods_of_before_that_were_not_seen_yet_are_known_by_their_deployments_roll_out(
+    known: Caches, applier: Applier, observed: int, updated: int, collects: int
+) -> None:
+    """Seed 1798 of the simulation: the cache of pods was behind that of Deployments."""
+    rolling = deployment(NEW)
+    status = DeploymentStatus(observed_generation=observed, replicas=2, updated_replicas=updated)
+    metadata = msgspec.structs.replace(rolling.metadata, generation=2)
+    known.deployments.store.apply(msgspec.structs.replace(rolling, metadata=metadata, status=status))
+    seen = await collect(known, applier, sight(entry(OLD)))
+    assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 
 
 @pytest.mark.parametrize("other", [pod(NEW), pod(OLD, "other-cache"), pod(OLD, phase="Succeeded"), deployment(NEW)])

@@ -6,6 +6,11 @@ import os
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, so that a commit is judged by what it changes; hack/fuzz properties draws new ones.
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 KUBECONFIG = "LLMKUBE_TEST_KUBECONFIG"
 

@@ -1,7 +1,8 @@
 """What the operator keeps in memory of the cluster, and the indexes by which one object leads to another.
 
-Reconcilers read nothing else. Jobs and pods are narrowed to what the operator made; claims may be somebody's own, and a
-Deployment or a Service that is somebody's own must be seen, to be left alone.
+Reconcilers read nothing else, but before bytes are taken away (ModelCollection). Jobs and pods are narrowed to what the
+operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen, to be
+left alone.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Caches:
         """Whether a pod that has not ended, or a Deployment, serves these bytes out of this claim."""
         key = _bytes(namespace, claim, sha256)
         pods = self.pods.store.by_index("served", key)
-        return bool(self.deployments.store.by_index("served", key)) or any(not _has_ended(each) for each in pods)
+        return bool(self.deployments.store.by_index("served", key)) or serves(pods, namespace, claim, sha256)
 
     def is_rolling_out(self, namespace: str) -> bool:
         """Whether a Deployment of ours has pods of before: it says so itself, also where its pods were not seen yet.
@@ -144,6 +145,12 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         services=Informer(client, SERVICE, namespaces=namespaces),
         autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
     )
+
+
+def serves(pods: Iterable[objects.Pod], namespace: str, claim: str, sha256: str) -> bool:
+    """Whether a pod of these that has not ended serves these bytes out of this claim."""
+    key = _bytes(namespace, claim, sha256)
+    return any(key in _served(each) for each in pods if not _has_ended(each))
 
 
 def with_kind(obj: objects.CustomResource, kind: Kind[objects.CustomResource]) -> objects.CustomResource:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from llmkube.controllers.caches import MADE_BY_US, serves
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.collect_job import collect_job, collect_job_name
 from llmkube.desired.fetch_result import Done
@@ -16,15 +17,18 @@ from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
-from llmkube.kube.kinds import JOB, Key
+from llmkube.kube.kinds import JOB, POD, Key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from llmkube.api.model import Retained
     from llmkube.controllers.caches import Caches
     from llmkube.desired.fetch_retry import Retry
     from llmkube.desired.model_status import Sight
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
+    from llmkube.kube.client import Client
     from llmkube.kube.objects import CustomResource, Job
     from llmkube.runtime.clock import Clock
 
@@ -37,6 +41,7 @@ class ModelCollection:
     """Collection Jobs of Models."""
 
     caches: Caches
+    client: Client
     applier: Applier
     settings: OperatorSettings
     clock: Clock
@@ -55,8 +60,8 @@ class ModelCollection:
         keep = kept_digests(sight.fetch, [each for each in kept if each not in unused])
         name = collect_job_name(model.metadata.name, sight.target, keep=keep)
         job = await self.stop(model, keep=name)
-        if job is None and self.caches.is_rolling_out(namespace):
-            return replace(sight, retry_in=SOON)  # the cache of pods may be behind that of Deployments
+        if job is None and await self._may_be_used(namespace, unused):
+            return replace(sight, retry_in=SOON)
         if job is None:
             wanted = collect_job(model, sight.spec, self.settings, sight.target, done=sight.fetch, keep=keep)
             return await self._begun(sight, wanted)
@@ -65,6 +70,13 @@ class ModelCollection:
         if (again := retry(job, is_mendable=True)) is not None:
             return await self._failed(sight, job, again)
         return sight
+
+    async def _may_be_used(self, namespace: str, unused: Iterable[Retained]) -> bool:
+        """Ask the API server itself: the cache of pods may be behind that of Deployments, one deleted among them."""
+        if self.caches.is_rolling_out(namespace):
+            return True
+        pods = await self.client.list(POD, namespace, label_selector=MADE_BY_US)
+        return any(serves(pods, namespace, each.claim, each.sha256) for each in unused)
 
     async def _begun(self, sight: Sight, wanted: dict[str, Any]) -> Sight:
         """A quota or a policy in the way is told, and holds nothing else up."""

@@ -83,7 +83,7 @@ def controllers(
         sources=ModelSources(resolver, source or SourceReader(client, settings), settings),
         progress=progress,
         fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer), settings, clock),
-        collection=ModelCollection(known, writer, settings, clock),
+        collection=ModelCollection(known, client, writer, settings, clock),
         events=events,
         clock=clock,
     )

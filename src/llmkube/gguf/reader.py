@@ -108,14 +108,14 @@ def read_file(path: Path, limit: int = LARGEST_HEADER) -> Header:
 def next_read(what: str, more: NeedMore, *, found: int, size: int | None, limit: int = LARGEST_HEADER) -> int:
     """How long the next prefix of a file of `size` bytes is (None: unknown); GGUFError when there is no more of it.
 
-    What is certain to belong to the header and less than READ_AHEAD more, or up to a hundredth of the file: the most
-    that may be read in vain.
+    What is certain to belong to the header and less than READ_AHEAD more, or less than a hundredth of the file: the
+    most that may be read in vain.
     """
     if found >= limit:
         raise GGUFError("TooLarge", f"{what}: expected a header of at most {limit} bytes, found a longer one")
     if size is not None and found >= size:
         raise truncated(what, more.at_least, size)
-    return min(max(more.at_least + READ_AHEAD - 1, min((size or 0) // 100, 8 * found)), limit)
+    return min(max(more.at_least + READ_AHEAD - 1, min(((size or 1) - 1) // 100, 8 * found)), limit)
 
 
 def truncated(what: str, expected: int, found: int) -> GGUFError:

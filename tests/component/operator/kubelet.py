@@ -76,9 +76,15 @@ class Kubelet:
 
     def _run(self) -> None:
         while not self._stop.wait(TICK):
-            if not self.held.is_set():
-                for pod in self._api.items("pods"):
-                    self._tell(pod)
+            try:
+                self._round()
+            except OSError:  # a server that restarts, or is gone before us, as tests have it; a kubelet goes on
+                continue
+
+    def _round(self) -> None:
+        if not self.held.is_set():
+            for pod in self._api.items("pods"):
+                self._tell(pod)
 
     def _tell(self, pod: Object) -> None:
         metadata = pod["metadata"]

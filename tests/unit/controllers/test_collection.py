@@ -54,6 +54,17 @@ class Applier:
         return True
 
 
+class Client:
+    """What the API server itself says of pods."""
+
+    def __init__(self, *pods: Pod) -> None:
+        self._pods = pods
+
+    async def list(self, _kind: object, _namespace: str, *, label_selector: str) -> list[Pod]:
+        assert label_selector
+        return list(self._pods)
+
+
 @pytest.fixture
 def known() -> Caches:
     found = caches(None)  # type: ignore[arg-type]
@@ -81,9 +92,10 @@ def sight(*kept: Retained, **fields: Any) -> Sight:
     return Sight(1, spec, ModelStatus(retained=kept, sha256=told), **given)
 
 
-async def collect(known: Caches, applier: Applier, seen: Sight) -> Sight:
+async def collect(known: Caches, applier: Applier, seen: Sight, *live: Pod) -> Sight:
     acted: Any = applier
-    return await ModelCollection(known, acted, OperatorSettings(), HeldClock()).advance(MODEL, seen)
+    client: Any = Client(*live)
+    return await ModelCollection(known, client, acted, OperatorSettings(), HeldClock()).advance(MODEL, seen)
 
 
 def pod(sha256: str, claim: str = "tiny-cache", phase: str = "Running") -> Pod:
@@ -144,6 +156,15 @@ async def test_pods_of_before_that_were_not_seen_yet_are_known_by_their_deployme
     metadata = msgspec.structs.replace(rolling.metadata, generation=2)
     known.deployments.store.apply(msgspec.structs.replace(rolling, metadata=metadata, status=status))
     seen = await collect(known, applier, sight(entry(OLD)))
+    assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
+
+
+@pytest.mark.parametrize(("live", "collects"), [(pod(OLD), 0), (pod(OLD, phase="Failed"), 1), (pod(NEW), 1)])
+async def test_pods_that_only_the_api_server_knows_of_are_asked_for_before_the_job(
+    known: Caches, applier: Applier, live: Pod, collects: int
+) -> None:
+    """Those of a Deployment that was deleted a moment ago, which the cache of pods never saw."""
+    seen = await collect(known, applier, sight(entry(OLD)), live)
     assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests import tiny
 
@@ -59,6 +59,7 @@ LENGTHS = st.lists(st.integers(0, 3000), min_size=1, max_size=40)
 
 
 @settings(max_examples=60, deadline=None)
+@example(lengths=[0, 2561], repeated=400, tensors=496, size=313314800)
 @given(lengths=LENGTHS, repeated=st.integers(1, 400), tensors=st.integers(0, 500), size=st.integers(8 << 20, 1 << 34))
 def test_no_order_of_long_and_short_strings_breaks_the_budget(
     lengths: list[int], repeated: int, tensors: int, size: int

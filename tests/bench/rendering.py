@@ -11,6 +11,7 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.desired.deployment import deployment
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.service import service
 from llmkube.desired.settings import OperatorSettings
@@ -31,7 +32,7 @@ def templates(model: Manifest, isvc: Manifest) -> list[str]:
     assert isinstance(model_spec, ModelSpec)
     status = status_of(typed_model, ModelStatus)
     settings = OperatorSettings()
-    wanted = deployment(typed, spec, model=typed_model, model_spec=model_spec, model_status=status, settings=settings)
+    wanted = deployment(typed, spec, Inputs(Served(typed_model, model_spec, status)), settings)
     told = {"apiVersion": isvc["apiVersion"], "kind": isvc["kind"], "metadata": {"namespace": "", "name": ""}}
     objects = [
         {"apiVersion": "v1", "kind": "Service", **with_hash(service(typed, spec))},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tests.component.operator.kubelet import verified
 from tests.sim.state import key_of, now
 
-from llmkube.desired.deployment import MODEL_DIGEST
+from llmkube.desired.model_volume import MODEL_DIGEST
 from llmkube.kube.kinds import Key
 
 if TYPE_CHECKING:

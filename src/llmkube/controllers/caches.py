@@ -14,10 +14,10 @@ import msgspec
 
 from llmkube.api.model import ModelSpec
 from llmkube.desired.cache import claim_name
-from llmkube.desired.deployment import MODEL_DIGEST
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
+from llmkube.desired.model_volume import MODEL_DIGEST
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects

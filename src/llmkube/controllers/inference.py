@@ -14,12 +14,11 @@ import msgspec
 
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
-from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
-from llmkube.desired.inference_plan import is_lasting, model_trouble, plan, refused, remark, taken
+from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.labels import selector_text
 from llmkube.desired.pod_trouble import Trouble
@@ -28,11 +27,12 @@ from llmkube.desired.replicas import REPLICAS, scale, scaled
 from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
 from llmkube.kube.apply import Lag
-from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, MODEL, SERVICE, Key, key_of
+from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_of
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
+    from llmkube.controllers.inference_inputs import InferenceInputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.events import EventRecorder, EventType
@@ -49,6 +49,7 @@ class InferenceReconciler:
     """`reconcile(key)` is what a controller calls."""
 
     caches: Caches
+    inputs: InferenceInputs
     applier: Applier
     events: EventRecorder
     settings: OperatorSettings
@@ -112,26 +113,21 @@ class InferenceReconciler:
 
     async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
         """Apply the Deployment, when the Model can be served."""
-        found = self.caches.models.store.get(Key(isvc.metadata.namespace, spec.model_ref))
-        status = status_of(found, ModelStatus) if found else ModelStatus()
-        model_spec = spec_of(found, ModelSpec) if found else None
-        waiting = model_trouble(spec.model_ref, found, status)
-        if isinstance(model_spec, Trouble):
-            waiting = waiting or model_spec
-        if waiting or found is None or not isinstance(model_spec, ModelSpec):
+        inputs = self.inputs.gather(isvc.metadata.namespace, spec)
+        if isinstance(inputs, Trouble):
             if sight.deployment is not None:
                 replicas = sight.scale.replicas
                 await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
-            return replace(sight, waiting=waiting, model_failed=is_lasting(waiting))
-        model = with_kind(found, MODEL)
-        wanted = deployment(isvc, spec, model=model, model_spec=model_spec, model_status=status, settings=self.settings)
+            return replace(sight, waiting=inputs, model_failed=is_lasting(inputs))
+        wanted = deployment(isvc, spec, inputs, self.settings)
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
+        served = inputs.served
         return replace(
             sight,
-            gpus=gpus(spec, model_spec),
-            plan=plan(spec, model_spec, status),
-            remark=remark(spec, model_spec, status),
+            gpus=gpus(spec, served.spec),
+            plan=plan(spec, served.spec, served.status),
+            remark=remark(spec, served.spec, served.status),
         )
 
     def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:

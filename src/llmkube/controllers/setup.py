@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
 from llmkube.controllers.model_collection import ModelCollection
@@ -87,7 +88,7 @@ def controllers(
         events=events,
         clock=clock,
     )
-    services = InferenceReconciler(known, appliers[INFERENCE_MANAGER], events, settings, clock)
+    services = InferenceReconciler(known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])

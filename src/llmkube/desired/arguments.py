@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from llmkube.api.model import GGUFFacts, ModelSpec
 
 PORT = 8080
-API_KEYS_PATH = "/etc/llmkube/api-keys"
 DEFAULT_CONTEXT = 8192
 _FIELDS: Mapping[str, str] = {
     "-c --ctx-size": "contextSize",
@@ -82,7 +81,7 @@ class Files(NamedTuple):
 def arguments(
     isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, files: Files, context: int, threads: int
 ) -> tuple[str, ...]:
-    """Return the arguments of llama-server for verified files."""
+    """Return the arguments of llama-server for verified files; what other parts of the pod need comes with them."""
     return (
         *("--model", files.model, "--alias", isvc_name),
         *(("--mmproj", files.mmproj) if files.mmproj else ()),
@@ -91,7 +90,6 @@ def arguments(
         *("--threads", str(threads), "--cache-ram", str(CACHE_RAM_MIB if spec.mode == "chat" else 0)),
         *_gpu(spec, model),
         *_options(spec),
-        *spec.extra_args,
     )
 
 
@@ -120,7 +118,6 @@ def _options(spec: InferenceServiceSpec) -> Iterator[str]:
         "--cache-type-v": spec.cache_type_v,
         "--batch-size": spec.batch_size,
         "--ubatch-size": spec.ubatch_size,
-        "--api-key-file": f"{API_KEYS_PATH}/keys" if spec.auth else None,
     }
     for flag, value in values.items():
         if value is not None:

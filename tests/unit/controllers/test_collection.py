@@ -11,11 +11,11 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.api.model import ModelSpec, ModelStatus, Projector, Retained
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.model_collection import ModelCollection
-from llmkube.desired.deployment import MODEL_DIGEST
 from llmkube.desired.fetch_job import Target
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.labels import model_labels, service_labels
 from llmkube.desired.model_status import Sight
+from llmkube.desired.model_volume import MODEL_DIGEST
 from llmkube.desired.retained import Place
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.errors import Forbidden

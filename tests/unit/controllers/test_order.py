@@ -10,6 +10,7 @@ from tests.unit.controllers.conftest import HeldClock
 
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
 from llmkube.desired.settings import OperatorSettings
@@ -108,7 +109,9 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
-    return await InferenceReconciler(known, acted, acted, OperatorSettings(), HeldClock()).reconcile(TINY)
+    return await InferenceReconciler(
+        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock()
+    ).reconcile(TINY)
 
 
 async def test_a_model_has_its_finalizer_before_anything_is_done_for_it(world: World, known: Caches) -> None:

@@ -12,6 +12,7 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
 from llmkube.desired.deployment import deployment
 from llmkube.desired.fetch_job import Target, job
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
@@ -87,10 +88,8 @@ def rendered_deployment(
         return deployment(
             resource("InferenceService", name),
             isvc_spec(**isvc or {}),
-            model=resource(),
-            model_spec=model_spec(**model or {}),
-            model_status=model_status(**status or {}),
-            settings=settings,
+            Inputs(Served(resource(), model_spec(**model or {}), model_status(**status or {}))),
+            settings,
         )
 
     return make

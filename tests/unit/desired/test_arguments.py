@@ -11,7 +11,8 @@ import pytest
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts
-from llmkube.desired.arguments import API_KEYS_PATH, Files, arguments, effective_context, refused_extra_args
+from llmkube.desired.api_keys import MOUNT_PATH, keys_part
+from llmkube.desired.arguments import Files, arguments, effective_context, refused_extra_args
 from llmkube.local.engine.flags import parse
 
 Factory = Callable[..., Any]
@@ -48,7 +49,8 @@ def render(isvc_spec: Factory, model_spec: Factory) -> Factory:
     def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None) -> tuple[str, ...]:
         spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
         files = Files("/models/m.gguf", "/models/p.gguf" if model_read.mmproj_source else None)
-        return arguments("chat", spec, model_read, files=files, context=2048, threads=2)
+        words = arguments("chat", spec, model_read, files=files, context=2048, threads=2)
+        return (*words, *keys_part(spec).args, *spec.extra_args)  # as the Deployment has them
 
     return make
 
@@ -73,7 +75,7 @@ def test_the_real_llama_server_takes_every_rendered_list(
 ) -> None:
     keys = tmp_path / "keys"
     keys.write_text("secret\n")
-    words = [str(keys) if word.startswith(API_KEYS_PATH) else word for word in render(*SPECS[case])]
+    words = [str(keys) if word.startswith(MOUNT_PATH) else word for word in render(*SPECS[case])]
     # --version ends the parse where it stands, so that all before it was read and nothing is loaded.
     run = subprocess.run([llama_server, *words, "--version"], capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, "version" in run.stdout + run.stderr) == (0, True), run.stderr
@@ -89,7 +91,7 @@ def test_the_real_llama_server_refuses_a_flag_it_does_not_know(llama_server: str
 def test_the_launcher_of_local_mode_takes_every_rendered_list(case: str, render: Factory, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("secret\n")
-    words = [str(keys) if word.startswith(API_KEYS_PATH) else word for word in render(*SPECS[case])]
+    words = [str(keys) if word.startswith(MOUNT_PATH) else word for word in render(*SPECS[case])]
     assert ("port", 8080) in parse(words)
 
 

@@ -1,0 +1,29 @@
+"""What an InferenceService is rendered from besides its own spec: the objects that it refers to, as they were found.
+
+Values only; controllers/inference_inputs.py finds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llmkube.api.model import ModelSpec, ModelStatus
+    from llmkube.kube.objects import CustomResource
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A Model whose verified bytes are there: its status tells path and sha256."""
+
+    model: CustomResource
+    spec: ModelSpec
+    status: ModelStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """All that the pods are made of."""
+
+    served: Served

@@ -20,6 +20,7 @@ from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
 from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
@@ -60,13 +61,16 @@ class InferenceReconciler:
         live = self.caches.inference_services.store.get(key)
         if live is None or live.metadata.deletion_timestamp is not None:
             self.applier.forget(key)
+            self.inputs.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
         lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
         if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
-        await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
+        sight = await self._advance(isvc, self._seen(key, isvc))
+        if sight is not None:
+            await self._tell(isvc, sight)
         return Result(requeue_after=self.applier.again(key, lag, None))
 
     async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
@@ -87,7 +91,8 @@ class InferenceReconciler:
             selector=selector_text(key.name, "inference"),
         )
 
-    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight:
+    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight | None:
+        """None while something has not been looked at yet: what the status says stands until it has."""
         spec = spec_of(isvc, InferenceServiceSpec)
         if isinstance(spec, Trouble):
             return replace(sight, refused=spec)
@@ -111,14 +116,17 @@ class InferenceReconciler:
         await self.applier.apply(SERVICE, service(isvc, spec), live)
         return endpoint(isvc, spec, settings=self.settings, cluster_ip=_cluster_ip(live))
 
-    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
-        """Apply the Deployment, when the Model can be served."""
-        inputs = self.inputs.gather(isvc.metadata.namespace, spec)
-        if isinstance(inputs, Trouble):
+    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight | None:
+        """Apply the Deployment, when everything that it is made of is there."""
+        inputs = self.inputs.gather(key_of(isvc), spec)
+        if inputs is None:
+            return None
+        if isinstance(inputs, Missing):
             if sight.deployment is not None:
                 replicas = sight.scale.replicas
                 await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
-            return replace(sight, waiting=inputs, model_failed=is_lasting(inputs))
+            waiting = inputs.waiting
+            return replace(sight, waiting=waiting, model_failed=is_lasting(waiting), held=inputs.held)
         wanted = deployment(isvc, spec, inputs, self.settings)
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)

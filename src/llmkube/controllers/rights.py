@@ -62,8 +62,8 @@ IN_THE_CLUSTER = (
     Right((SERVICE, PVC), APPLIED),
     Right((POD,), WATCHED),
     Right((POD,), ("get",), "log", "how far a fetch is"),
-    Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
-    Right((CONFIG_MAP,), ("get",), why="by the name that a Model gives: certificates that its source needs"),
+    Right((SECRET,), ("get",), why="by the name that a spec gives: a gated model's credentials, a service's API keys"),
+    Right((CONFIG_MAP,), ("get",), why="by the name that a spec gives: a source's certificates, a chat template"),
     Right((EVENT,), ("create", "patch")),
 )
 IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

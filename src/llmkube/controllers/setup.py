@@ -25,6 +25,7 @@ from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
 from llmkube.controllers.progress import ProgressReader
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.controllers.resolver import Resolver
 from llmkube.kube.apply import Applier
 from llmkube.kube.events import EventRecorder
@@ -74,7 +75,7 @@ def controllers(
     known = caches(client, settings.namespaces)
     events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
-    target = _Target()
+    target, service_target = _Target(), _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
     writer = appliers[MODEL_MANAGER]
@@ -88,12 +89,16 @@ def controllers(
         events=events,
         clock=clock,
     )
-    services = InferenceReconciler(known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock)
+    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue)
+    inputs = InferenceInputs(known, referenced)
+    services = InferenceReconciler(known, inputs, appliers[INFERENCE_MANAGER], events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
-    inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
+    inference = service_target.controller = Controller(
+        "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
+    )
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run)
+    background = (events.run, resolver.run, progress.run, referenced.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments, effective_context
+from llmkube.desired.chat_template import template_part
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.model_volume import model_files, model_part
@@ -73,7 +74,8 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     return (
         model_part(served, settings),
         _engine_part(name, spec, inputs),
-        keys_part(spec),
+        template_part(spec, inputs.referenced),
+        keys_part(spec, inputs.referenced),
         PodPart(pod=placement(name, spec, served.spec), container=probes(served.status.size_bytes or 0)),
         PodPart(args=spec.extra_args, env=tuple(each.manifest() for each in spec.env)),
     )

@@ -2,9 +2,9 @@
 
     Reference(kind: "Secret" | "ConfigMap", name: str)      in the namespace of whoever refers to it
     Found(entries: Mapping[str, Entry], problem: str)       what is there, or why nothing can be read
-    Entry(size: int, lines: int, labels: tuple[str, ...], version: str)
+    Entry(size: int, lines: int, padded: int, labels: tuple[str, ...], version: str)
     found(data: Data, kind: ReferenceKind) -> Found
-    trouble(where: str, reference: Reference, key: str, found: Found | None) -> Trouble | None
+    trouble(where: str, reference: Reference, key: str, found: Found | None, *, may_be_empty=False) -> Trouble | None
 
 Pure. An Entry never holds content: not even a plain digest of it, which would let whoever reads a Deployment guess a
 short secret. `version` is an HMAC keyed by the object's uid, which nobody knows who may not read the object.
@@ -49,11 +49,13 @@ class Reference(NamedTuple):
 class Entry:
     """One key: its `size` in bytes, how many `lines` say something (blank ones and # comments do not), PEM `labels`.
 
-    `version` is another one once the content is; that of another object (a new uid) is, too.
+    `padded` of the lines end in white space (a carriage return among it). `version` is another one once the content
+    is; that of another object (a new uid) is, too.
     """
 
     size: int
     lines: int
+    padded: int
     labels: tuple[str, ...]
     version: str
 
@@ -71,7 +73,9 @@ def found(data: Data, kind: ReferenceKind) -> Found:
     return Found({name: _entry(data.metadata.uid, name, content) for name, content in _contents(data, kind)})
 
 
-def trouble(where: str, reference: Reference, key: str, found: Found | None) -> Trouble | None:
+def trouble(
+    where: str, reference: Reference, key: str, found: Found | None, *, may_be_empty: bool = False
+) -> Trouble | None:
     """Return that the key is not there, or has nothing in it; `where` is the path of the spec that refers to it."""
     if found is None or found.problem:
         problem = found.problem if found else "nothing yet"
@@ -81,7 +85,7 @@ def trouble(where: str, reference: Reference, key: str, found: Found | None) -> 
     if key not in found.entries:
         line = f"{expected}, found {_named(found)}; add it to the {reference.kind}, or correct {where}"
         return Trouble(f"{reference.kind}KeyNotFound", one_line(line))
-    if not found.entries[key].size:
+    if not found.entries[key].size and not may_be_empty:
         return Trouble(f"{reference.kind}Empty", one_line(f"{expected} with something in it, found it empty; fill it"))
     return None
 
@@ -108,10 +112,11 @@ def _decoded(text: str) -> bytes:
 
 
 def _entry(uid: str, name: str, content: bytes) -> Entry:
-    lines = (line.strip() for line in content.splitlines())
+    lines = [line for line in content.split(b"\n") if line.strip() and not line.startswith(b"#")]
     return Entry(
         size=len(content),
-        lines=sum(1 for line in lines if line and not line.startswith(b"#")),
+        lines=len(lines),
+        padded=sum(line != line.rstrip() for line in lines),
         labels=tuple(each.decode() for each in _PEM.findall(content)[:MOST_LABELS]),
         version=_version(uid, name, content),
     )

@@ -13,6 +13,7 @@ from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
@@ -109,9 +110,9 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
-    return await InferenceReconciler(
-        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock()
-    ).reconcile(TINY)
+    objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
+    inputs = InferenceInputs(known, objects)
+    return await InferenceReconciler(known, inputs, acted, acted, OperatorSettings(), HeldClock()).reconcile(TINY)
 
 
 async def test_a_model_has_its_finalizer_before_anything_is_done_for_it(world: World, known: Caches) -> None:

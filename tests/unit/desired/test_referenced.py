@@ -69,4 +69,4 @@ def test_what_is_missing_is_said_with_its_name_and_the_path_of_the_spec(there: F
 
 
 def test_nothing_is_said_of_a_key_that_is_there() -> None:
-    assert trouble(WHERE, KEYS, "api-keys", Found({"api-keys": Entry(1, 1, (), "v")})) is None
+    assert trouble(WHERE, KEYS, "api-keys", Found({"api-keys": Entry(1, 1, 0, (), "v")})) is None

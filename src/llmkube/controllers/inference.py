@@ -16,12 +16,14 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.desired.arguments import effective_context
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
 from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
+from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
@@ -32,6 +34,7 @@ from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
+    from llmkube.controllers.adapter_models import AdapterModels
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.inference_inputs import InferenceInputs
     from llmkube.desired.settings import OperatorSettings
@@ -51,6 +54,7 @@ class InferenceReconciler:
 
     caches: Caches
     inputs: InferenceInputs
+    adapters: AdapterModels
     applier: Applier
     events: EventRecorder
     settings: OperatorSettings
@@ -64,7 +68,7 @@ class InferenceReconciler:
             self.inputs.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
-        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
+        lag = self.applier.lag(key, (caches.inference_services, caches.models, caches.deployments, caches.services))
         if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
@@ -105,6 +109,8 @@ class InferenceReconciler:
             return sight
         try:
             sight = replace(sight, endpoint=await self._serve(isvc, spec))
+            if trouble := await self.adapters.advance(isvc, spec):
+                return replace(sight, held=trouble)
             return await self._run(isvc, spec, sight)
         except REFUSALS as error:
             await self._tell(isvc, replace(sight, refused=refusal(error)))
@@ -131,11 +137,12 @@ class InferenceReconciler:
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         served = inputs.served
+        beside = memory_beside(spec, inputs, context=effective_context(spec, served.status.gguf).size)
         return replace(
             sight,
             gpus=gpus(spec, served.spec),
-            plan=plan(spec, served.spec, served.status),
-            remark=remark(spec, served.spec, served.status),
+            plan=plan(spec, served.spec, served.status, beside=beside),
+            remark=remark(spec, served.spec, served.status, beside=beside),
         )
 
     def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:

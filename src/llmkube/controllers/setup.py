@@ -14,6 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
@@ -91,7 +92,8 @@ def controllers(
     )
     referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue)
     inputs = InferenceInputs(known, referenced)
-    services = InferenceReconciler(known, inputs, appliers[INFERENCE_MANAGER], events, settings, clock)
+    writes = appliers[INFERENCE_MANAGER]
+    services = InferenceReconciler(known, inputs, AdapterModels(known, writes), writes, events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = service_target.controller = Controller(
         "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
@@ -111,13 +113,14 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
     mapped(controller, known.pods, known.models_retaining)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
-    mapped(controller, known.inference_services, known.model_of_service, part=attrgetter("spec"))
+    mapped(controller, known.inference_services, known.models_of_service, part=attrgetter("spec"))
 
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
     primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
+    owned(controller, known.models, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_of_pod)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
@@ -96,7 +97,7 @@ async def reconciler(world: World, known: Caches, clock: HeldClock, background: 
     objects = ReferencedObjects(acted, clock=clock, notify=lambda _: None, chance=lambda: 0.5)
     inputs = InferenceInputs(known, objects)
     async with background(objects.run):
-        yield InferenceReconciler(known, inputs, acted, acted, OperatorSettings(), clock)
+        yield InferenceReconciler(known, inputs, AdapterModels(known, acted), acted, acted, OperatorSettings(), clock)
 
 
 async def test_nothing_is_said_before_somebody_has_looked(

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
@@ -56,7 +57,9 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
     inputs = InferenceInputs(known, ReferencedObjects(None, clock=HeldClock(), notify=print))  # type: ignore[arg-type]
-    reconciler = InferenceReconciler(known, inputs, applier, Silent(), OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    reconciler = InferenceReconciler(
+        known, inputs, AdapterModels(known, applier), applier, Silent(), OperatorSettings(), HeldClock()
+    )  # type: ignore[arg-type]
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

@@ -154,6 +154,15 @@ class Options:
     metavar="SECONDS",
     help="How often the source of a Model with refresh OnChange is looked at.",
 )
+@click.option(
+    "--reference-interval",
+    "reference_seconds",
+    type=click.FloatRange(min=1.0),
+    default=60.0,
+    envvar="LLMKUBE_REFERENCE_INTERVAL",
+    metavar="SECONDS",
+    help="How often Secrets and ConfigMaps that InferenceServices name are read.",
+)
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def operator(

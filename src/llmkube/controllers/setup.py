@@ -90,7 +90,8 @@ def controllers(
         events=events,
         clock=clock,
     )
-    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue)
+    every = settings.reference_seconds
+    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue, every=every)
     inputs = InferenceInputs(known, referenced)
     writes = appliers[INFERENCE_MANAGER]
     services = InferenceReconciler(known, inputs, AdapterModels(known, writes), writes, events, settings, clock)

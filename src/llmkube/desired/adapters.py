@@ -65,11 +65,15 @@ def adapter_model(isvc: CustomResource, adapter: LoraAdapter, served_name: str, 
 
 
 def adapters_part(spec: InferenceServiceSpec, inputs: Inputs) -> PodPart:
-    """Return what the engine is told of its adapters, in the order of the spec: their ids in a request count from 0."""
+    """Return what the engine is told of its adapters, in the order of the spec: their ids in a request count from 0.
+
+    No prompt is kept for the next request: b11669 goes on from what another request's scales made of it, where a
+    request says no scales of its own (it compares them only where it does).
+    """
     if not inputs.adapters:
         return PodPart()
     words = (f"{model_file(inputs.models, each.served)}:{each.scale:g}" for each in inputs.adapters)
-    return PodPart(args=("--lora-scaled", ",".join(words)))
+    return PodPart(args=("--lora-scaled", ",".join(words), "--no-cache-prompt"))
 
 
 def adapter_trouble(served: Served, adapter: Adapter) -> Trouble | None:

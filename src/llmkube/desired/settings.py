@@ -38,8 +38,9 @@ class OperatorSettings(BaseModel):
     `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
     that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror.
     `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
-    OnChange is looked at every `refresh_seconds`. An empty `namespaces` means all; an empty `cluster_domain` means that
-    there is no cluster DNS, so endpoints are told by clusterIP.
+    OnChange is looked at every `refresh_seconds`, a Secret or ConfigMap that a service names every `reference_seconds`.
+    An empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told
+    by clusterIP.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class OperatorSettings(BaseModel):
     hugging_face: str = HUGGING_FACE
     architectures: tuple[str, ...] = ()
     refresh_seconds: float = 600.0
+    reference_seconds: float = 60.0
     namespaces: tuple[str, ...] = ()
 
     @field_validator("image_map")

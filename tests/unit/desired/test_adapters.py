@@ -120,6 +120,14 @@ def test_adapters_are_loaded_in_their_order_with_their_scales(
     assert "--lora-scaled" not in words(template(Inputs(served())))
 
 
+def test_no_prompt_of_one_request_is_gone_on_from_with_the_scales_of_another(
+    served: Factory, adapter: Factory, template: Factory
+) -> None:
+    said = words(template(Inputs(served(), adapters=(adapter(),)), extraArgs=["--cache-prompt"]))
+    assert said.index("--no-cache-prompt") < said.index("--cache-prompt"), "who knows better has the last word"
+    assert "--no-cache-prompt" not in words(template(Inputs(served())))
+
+
 def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotations(
     served: Factory, adapter: Factory, template: Factory
 ) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +21,8 @@ from tests.component.local.local_mode import (
     service,
     until,
 )
-from tests.component.local.lora import write_adapter
+from tests.component.local.lora import WIDTH, write_adapter
+from tests.component.local.projector import write_projector
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
@@ -246,6 +249,34 @@ def test_keys_rotate_and_a_secret_that_goes_wrong_stops_nobody(local: LocalMode)
     told = json.dumps([local.service("locked"), local.pods("locked"), rotated])
     assert [key for key in ("first-key", "second-key", "third-key") if key in told] == []
     local.llmkube("delete", "locked")
+
+
+def test_an_image_is_read_by_the_projector_that_was_verified_with_the_model(
+    local: LocalMode, models: ModelServer
+) -> None:
+    write_projector(models.folder / "mmproj.gguf", embedding=WIDTH)
+    seeing = model("seeing", models.url("smollm2.gguf"), mmprojSource=models.url("mmproj.gguf"))
+    local.apply(seeing, service("seeing", "seeing", speculative={"draftModelRef": "tiny"}))
+    endpoint = local.until_ready("seeing")["status"]["endpoint"]
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{base64.b64encode(red()).decode()}"}}
+    said = [{"type": "text", "text": "Say hello."}, image]
+    blind = ask(endpoint, tokens=2)["usage"]["prompt_tokens"]
+    found = ask(endpoint, tokens=2, messages=[{"role": "user", "content": said}])
+    assert found["usage"]["prompt_tokens"] > blind, "the image is tokens of the prompt"
+    local.llmkube("delete", "seeing", "model/seeing")
+
+
+def red(side: int = 28) -> bytes:
+    """A PNG of one colour."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = (b"\0" + b"\xff\0\0" * side) * side
+    shape = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(*each) for each in ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    )
 
 
 def test_a_variable_whose_secret_is_missing_is_named_while_the_running_pods_go_on(local: LocalMode) -> None:

@@ -1,4 +1,4 @@
-"""docs/models.md explains every reason that a Model's conditions can have."""
+"""docs/models.md and docs/serving.md explain the reasons that conditions can have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "llmkube"
 _GIVEN = re.compile(r'(?:Trouble|SourceError|GGUFError|_because)\(\s*"(?P<reason>[A-Z]\w+)"')
 _LISTED = re.compile(r"`(?P<reason>[A-Z][A-Za-z]+)`")
-SERVICES = ("inference_plan.py", "inference_status.py", "inference_conditions.py")
+SERVICES = (
+    "inference_plan.py",
+    "inference_status.py",
+    "inference_conditions.py",
+    "inference_inputs.py",
+    "images.py",
+    "resources.py",
+)
+ENGINE = ("inference_plan.py", "images.py", "resources.py", "engine/plan.py")
 
 
 def given() -> set[str]:
@@ -23,4 +31,12 @@ def test_every_reason_of_a_model_is_explained() -> None:
     listed = {match["reason"] for match in _LISTED.finditer((ROOT / "docs" / "models.md").read_text())}
     found = given()
     assert len(found) > 25
+    assert sorted(found - listed) == []
+
+
+def test_every_reason_for_which_a_service_is_not_run_as_it_is_asked_for_is_explained() -> None:
+    listed = {match["reason"] for match in _LISTED.finditer((ROOT / "docs" / "serving.md").read_text())}
+    files = [SOURCES / "desired" / name for name in ENGINE]
+    found = {match["reason"] for file in files for match in _GIVEN.finditer(file.read_text())}
+    assert len(found) > 10
     assert sorted(found - listed) == []

@@ -9,6 +9,8 @@ import click
 
 from llmkube.api.hardware import Accelerator
 
+ARCHITECTURE = re.compile(r"[a-z0-9]{1,16}")
+
 
 class Listed(click.types.StringParamType):
     """A repeatable text; its environment variable holds several, apart by commas or spaces."""
@@ -19,16 +21,18 @@ class Listed(click.types.StringParamType):
 
 
 class Image(Listed):
-    """`ACCELERATOR=REFERENCE`."""
+    """`ACCELERATOR[/ARCH]=REFERENCE`."""
 
-    name = "accelerator=reference"
+    name = "accelerator[/arch]=reference"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the pair."""
         if isinstance(value, tuple):
             return value
-        accelerator, _, reference = str(value).partition("=")
+        key, _, reference = str(value).partition("=")
+        accelerator, slash, arch = key.partition("/")
         known = get_args(Accelerator)
-        if accelerator not in known or not reference:
-            self.fail(f"expected ACCELERATOR=REFERENCE with one of {', '.join(known)}, found {value!r}", param, ctx)
-        return accelerator, reference
+        if accelerator not in known or not reference or (slash and not ARCHITECTURE.fullmatch(arch)):
+            wanted = f"ACCELERATOR=REFERENCE or ACCELERATOR/ARCH=REFERENCE with one of {', '.join(known)}"
+            self.fail(f"expected {wanted}, found {value!r}", param, ctx)
+        return key, reference

@@ -18,13 +18,12 @@ from llmkube.controllers.caches import with_kind
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
-from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
+from llmkube.desired.inference_plan import decided, is_lasting, published, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.labels import selector_text
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
-from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
 from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_of
@@ -119,15 +118,18 @@ class InferenceReconciler:
                 replicas = sight.scale.replicas
                 await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
             return replace(sight, waiting=inputs, model_failed=is_lasting(inputs))
+        served = inputs.served
+        engine = decided(spec, served, self.settings)
+        if isinstance(engine, Trouble):
+            return replace(sight, refused=engine)
         wanted = deployment(isvc, spec, inputs, self.settings)
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
-        served = inputs.served
         return replace(
             sight,
-            gpus=gpus(spec, served.spec),
-            plan=plan(spec, served.spec, served.status),
-            remark=remark(spec, served.spec, served.status),
+            gpus=engine.gpus,
+            plan=published(spec, served.spec, engine),
+            remark=remark(spec, served.spec, engine),
         )
 
     def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:

@@ -177,6 +177,7 @@ _TABLE = (
     _valued("--chat-template", _text("chat_template")),
     _valued("--chat-template-file", _template_file),
     _valued("--reasoning-format", _choice("reasoning_format", _REASONING)),
+    _valued("--reasoning-budget", _integer("sampling.reasoning_budget_tokens")),
     _valued("--pooling", _choice("pooling_type", _POOLING)),
     _valued("-sps --slot-prompt-similarity", _number("slot_prompt_similarity")),
     _valued("--sleep-idle-seconds", _integer("sleep_idle_seconds")),

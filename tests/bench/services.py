@@ -45,7 +45,7 @@ def _rendered(isvc: CustomResource, served: Served, settings: OperatorSettings) 
     """As the reconciler does it."""
     spec = spec_of(isvc, InferenceServiceSpec)
     assert isinstance(spec, InferenceServiceSpec)
-    engine = decided(spec, served, settings)
+    engine = decided(spec, Inputs(served), settings)
     assert not isinstance(engine, Trouble)
     service(isvc, spec)
     deployment(isvc, spec, Inputs(served), settings)

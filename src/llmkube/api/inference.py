@@ -71,7 +71,8 @@ class Auth(Record):
     """Who may send requests."""
 
     secret_ref: Annotated[SecretKey, Field(json_schema_extra=MAP_ATOMIC)]
-    """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public."""
+    """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public. Other keys in the
+    Secret replace the pods, as the engine reads them once."""
 
 
 class InferenceServiceSpec(Record):
@@ -114,13 +115,13 @@ class InferenceServiceSpec(Record):
     jinja: bool = True
     """Whether the model's Jinja chat template is used; tool calls need it."""
     chat_template_ref: Annotated[ChatTemplate, Field(json_schema_extra=MAP_ATOMIC)] | None = None
-    """Chat template in place of the model's own. Not yet honoured, and refused."""
+    """Chat template in place of the model's own. Another text in the ConfigMap replaces the pods."""
     reasoning: Reasoning | None = None
     """How the model's thinking is treated; by default as the engine finds it in the chat template."""
     speculative: Speculative | None = None
-    """A small model that drafts for the large one. Not yet honoured, and refused."""
+    """A small model that drafts for the large one, with the same vocabulary."""
     lora_adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
-    """LoRA adapters to load beside the model. Not yet honoured, and refused."""
+    """LoRA adapters to load beside the model. Each is a Model of its own, named after the service and the adapter."""
     extra_args: Annotated[
         tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64, json_schema_extra=LIST_ATOMIC)
     ] = ()

@@ -44,6 +44,16 @@ INFERENCE_RULES = (
         fix="remove it, or use the field of the spec (auth for API keys)",
     ),
     Rule(
+        field="chatTemplateRef",
+        cel="!has(self.chatTemplateRef) || self.jinja",
+        holds=lambda spec: spec.chat_template_ref is None or spec.jinja,
+        expected="no chatTemplateRef while jinja is false",
+        found="%s",
+        found_cel=("self.chatTemplateRef.name",),
+        values=lambda spec: (spec.chat_template_ref.name,),
+        fix="without jinja the engine takes its built-in templates only: remove jinja: false, or chatTemplateRef",
+    ),
+    Rule(
         field="speculative",
         cel="!has(self.speculative) || self.speculative.draftModelRef != self.modelRef",
         holds=lambda spec: spec.speculative is None or spec.speculative.draft_model_ref != spec.model_ref,
@@ -52,5 +62,15 @@ INFERENCE_RULES = (
         found_cel=("self.modelRef",),
         values=lambda spec: (spec.model_ref,),
         fix="name a smaller model of the same vocabulary",
+    ),
+    Rule(
+        field="speculative",
+        cel="!has(self.speculative) || self.mode == 'chat'",
+        holds=lambda spec: spec.speculative is None or spec.mode == "chat",
+        expected="no speculative unless mode is chat",
+        found="%s",
+        found_cel=("self.mode",),
+        values=lambda spec: (spec.mode,),
+        fix="nothing is generated that could be drafted: remove it, or change mode",
     ),
 )

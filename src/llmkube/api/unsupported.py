@@ -19,9 +19,6 @@ def unsupported(spec: ModelSpec | InferenceServiceSpec) -> list[str]:
 
 
 _INFERENCE = (
-    ("chat_template_ref", "chatTemplateRef", "own chat templates are not mounted yet; remove it to use the model's"),
-    ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
-    ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),
     ("network_policy", "networkPolicy", "NetworkPolicies are not made yet; remove it and write your own"),
     ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
 )

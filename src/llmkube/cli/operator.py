@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from llmkube.cli.errors import CommandError, one_line
-from llmkube.cli.operator_options import Image, Listed
-from llmkube.desired.settings import ENGINE_REPOSITORY, FETCHER_IMAGE, OperatorSettings, engine_images
+from llmkube.cli.operator_options import Listed, image_options
+from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, engine_images
 from llmkube.kube.errors import KubeError
 from llmkube.models.source import HUGGING_FACE
 
@@ -106,34 +106,7 @@ class Options:
     help="How long everybody waits between two tries.",
 )
 @click.option("--fetcher-image", default=FETCHER_IMAGE, help="Image that has `llmkube fetch`.")
-@click.option(
-    "--image",
-    "images",
-    type=Image(),
-    multiple=True,
-    help="Image of llama-server for an accelerator, or for its nodes of one architecture; repeatable; the others keep "
-    "theirs.",
-)
-@click.option(
-    "--image-repository",
-    default=ENGINE_REPOSITORY,
-    metavar="REPOSITORY",
-    help="Where llama.cpp's own images are pulled from: a mirror with the same tags.",
-)
-@click.option(
-    "--image-pull-secret",
-    "image_pull_secrets",
-    type=Listed(),
-    multiple=True,
-    metavar="NAME",
-    help="Secret with which images are pulled, in each namespace that has services; repeatable.",
-)
-@click.option(
-    "--engine-build",
-    type=click.IntRange(min=1),
-    metavar="NUMBER",
-    help="llama.cpp build of the images whose tag does not end with one, e.g. 11669.",
-)
+@image_options
 @click.option("--cluster-domain", default="cluster.local", help="DNS domain of the cluster; empty where it has none.")
 @click.option(
     "--source-allow",
@@ -173,6 +146,15 @@ class Options:
     envvar="LLMKUBE_REFRESH_INTERVAL",
     metavar="SECONDS",
     help="How often the source of a Model with refresh OnChange is looked at.",
+)
+@click.option(
+    "--reference-interval",
+    "reference_seconds",
+    type=click.FloatRange(min=1.0),
+    default=60.0,
+    envvar="LLMKUBE_REFERENCE_INTERVAL",
+    metavar="SECONDS",
+    help="How often Secrets and ConfigMaps that InferenceServices name are read.",
 )
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")

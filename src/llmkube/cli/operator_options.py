@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from llmkube.api.hardware import Accelerator
+from llmkube.desired.settings import ENGINE_REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ARCHITECTURE = re.compile(r"[a-z0-9]{1,16}")
 
@@ -36,3 +40,42 @@ class Image(Listed):
             wanted = f"ACCELERATOR=REFERENCE or ACCELERATOR/ARCH=REFERENCE with one of {', '.join(known)}"
             self.fail(f"expected {wanted}, found {value!r}", param, ctx)
         return key, reference
+
+
+_IMAGES = (
+    click.option(
+        "--image",
+        "images",
+        type=Image(),
+        multiple=True,
+        help="Image of llama-server for an accelerator, or for its nodes of one architecture; repeatable; the others "
+        "keep theirs.",
+    ),
+    click.option(
+        "--image-repository",
+        default=ENGINE_REPOSITORY,
+        metavar="REPOSITORY",
+        help="Where llama.cpp's own images are pulled from: a mirror with the same tags.",
+    ),
+    click.option(
+        "--image-pull-secret",
+        "image_pull_secrets",
+        type=Listed(),
+        multiple=True,
+        metavar="NAME",
+        help="Secret with which images are pulled, in each namespace that has services; repeatable.",
+    ),
+    click.option(
+        "--engine-build",
+        type=click.IntRange(min=1),
+        metavar="NUMBER",
+        help="llama.cpp build of the images whose tag does not end with one, e.g. 11669.",
+    ),
+)
+
+
+def image_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says which images of the engine run, where they come from, and what they take."""
+    for option in reversed(_IMAGES):
+        function = option(function)
+    return function

@@ -20,6 +20,7 @@ from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
 from llmkube.desired.inference_plan import decided, is_lasting, published, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
@@ -30,6 +31,7 @@ from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
+    from llmkube.controllers.adapter_models import AdapterModels
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.inference_inputs import InferenceInputs
     from llmkube.desired.settings import OperatorSettings
@@ -49,6 +51,7 @@ class InferenceReconciler:
 
     caches: Caches
     inputs: InferenceInputs
+    adapters: AdapterModels
     applier: Applier
     events: EventRecorder
     settings: OperatorSettings
@@ -59,13 +62,16 @@ class InferenceReconciler:
         live = self.caches.inference_services.store.get(key)
         if live is None or live.metadata.deletion_timestamp is not None:
             self.applier.forget(key)
+            self.inputs.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
-        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
+        lag = self.applier.lag(key, (caches.inference_services, caches.models, caches.deployments, caches.services))
         if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
-        await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
+        sight = await self._advance(isvc, self._seen(key, isvc))
+        if sight is not None:
+            await self._tell(isvc, sight)
         return Result(requeue_after=self.applier.again(key, lag, None))
 
     async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
@@ -86,7 +92,8 @@ class InferenceReconciler:
             selector=selector_text(key.name, "inference"),
         )
 
-    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight:
+    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight | None:
+        """None while something has not been looked at yet: what the status says stands until it has."""
         spec = spec_of(isvc, InferenceServiceSpec)
         if isinstance(spec, Trouble):
             return replace(sight, refused=spec)
@@ -99,6 +106,8 @@ class InferenceReconciler:
             return sight
         try:
             sight = replace(sight, endpoint=await self._serve(isvc, spec))
+            if trouble := await self.adapters.advance(isvc, spec):
+                return replace(sight, held=trouble)
             return await self._run(isvc, spec, sight)
         except REFUSALS as error:
             await self._tell(isvc, replace(sight, refused=refusal(error)))
@@ -110,16 +119,19 @@ class InferenceReconciler:
         await self.applier.apply(SERVICE, service(isvc, spec), live)
         return endpoint(isvc, spec, settings=self.settings, cluster_ip=_cluster_ip(live))
 
-    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
-        """Apply the Deployment, when the Model can be served."""
-        inputs = self.inputs.gather(isvc.metadata.namespace, spec)
-        if isinstance(inputs, Trouble):
+    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight | None:
+        """Apply the Deployment, when everything that it is made of is there."""
+        inputs = self.inputs.gather(key_of(isvc), spec)
+        if inputs is None:
+            return None
+        if isinstance(inputs, Missing):
             if sight.deployment is not None:
                 replicas = sight.scale.replicas
                 await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
-            return replace(sight, waiting=inputs, model_failed=is_lasting(inputs))
+            waiting = inputs.waiting
+            return replace(sight, waiting=waiting, model_failed=is_lasting(waiting), held=inputs.held)
         served = inputs.served
-        engine = decided(spec, served, self.settings)
+        engine = decided(spec, inputs, self.settings)
         if isinstance(engine, Trouble):
             return replace(sight, refused=engine)
         wanted = deployment(isvc, spec, inputs, self.settings)

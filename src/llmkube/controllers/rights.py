@@ -52,7 +52,7 @@ class Right:
 
 OURS = (MODEL, INFERENCE_SERVICE)
 IN_THE_CLUSTER = (
-    Right((MODEL,), (*WATCHED, "patch"), why="patch sets and removes the finalizer"),
+    Right((MODEL,), (*APPLIED, "delete"), why="the finalizer; a Model of its own for each LoRA adapter of a service"),
     Right((INFERENCE_SERVICE,), WATCHED),
     Right(OURS, ("patch",), "status"),
     Right(OURS, ("update",), "finalizers", "what is owned may block deletion, where the cluster asks for this right"),
@@ -62,8 +62,8 @@ IN_THE_CLUSTER = (
     Right((SERVICE, PVC), APPLIED),
     Right((POD,), WATCHED),
     Right((POD,), ("get",), "log", "how far a fetch is"),
-    Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
-    Right((CONFIG_MAP,), ("get",), why="by the name that a Model gives: certificates that its source needs"),
+    Right((SECRET,), ("get",), why="by the name that a spec gives: a gated model's credentials, a service's API keys"),
+    Right((CONFIG_MAP,), ("get",), why="by the name that a spec gives: a source's certificates, a chat template"),
     Right((EVENT,), ("create", "patch")),
 )
 IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

@@ -14,6 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
@@ -25,6 +26,7 @@ from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
 from llmkube.controllers.progress import ProgressReader
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.controllers.resolver import Resolver
 from llmkube.kube.apply import Applier
 from llmkube.kube.events import EventRecorder
@@ -74,7 +76,7 @@ def controllers(
     known = caches(client, settings.namespaces)
     events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
-    target = _Target()
+    target, service_target = _Target(), _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
     writer = appliers[MODEL_MANAGER]
@@ -88,12 +90,18 @@ def controllers(
         events=events,
         clock=clock,
     )
-    services = InferenceReconciler(known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock)
+    every = settings.reference_seconds
+    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue, every=every)
+    inputs = InferenceInputs(known, referenced)
+    writes = appliers[INFERENCE_MANAGER]
+    services = InferenceReconciler(known, inputs, AdapterModels(known, writes), writes, events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
-    inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
+    inference = service_target.controller = Controller(
+        "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
+    )
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run)
+    background = (events.run, resolver.run, progress.run, referenced.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 
@@ -106,13 +114,14 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
     mapped(controller, known.pods, known.models_retaining)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
-    mapped(controller, known.inference_services, known.model_of_service, part=attrgetter("spec"))
+    mapped(controller, known.inference_services, known.models_of_service, part=attrgetter("spec"))
 
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
     primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
+    owned(controller, known.models, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_of_pod)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

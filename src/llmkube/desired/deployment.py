@@ -12,12 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from llmkube.desired.adapters import adapters_part
 from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments
+from llmkube.desired.chat_template import template_part
+from llmkube.desired.drafts import draft_part
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.images import engine_image, image_part
 from llmkube.desired.labels import owner_reference, selector, service_labels
-from llmkube.desired.model_volume import model_files, model_part
+from llmkube.desired.model_volume import model_files, models_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
 from llmkube.desired.pod_part import PodPart, combined
@@ -75,10 +78,13 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     served = inputs.served
     image = engine_image(spec, served.spec, settings)
     return (
-        model_part(served, settings),
+        models_part(inputs.models, settings),
         image_part(image, spec, settings),
         _engine_part(name, spec, inputs, image.build),
-        keys_part(spec),
+        draft_part(spec, inputs),
+        adapters_part(spec, inputs),
+        template_part(spec, inputs.referenced),
+        keys_part(spec, inputs.referenced),
         PodPart(
             pod=placement(name, spec, served.spec, architecture=image.architecture),
             container=probes(served.status.size_bytes or 0),
@@ -90,11 +96,11 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
 def _engine_part(name: str, spec: InferenceServiceSpec, inputs: Inputs, build: Build) -> PodPart:
     """What the engine is told, and what it needs for that."""
     served = inputs.served
-    planned = engine_plan(spec, served.spec, served.status)
+    planned = engine_plan(spec, inputs)
     if not isinstance(planned, EnginePlan):
         raise ValueError(f"{name}: {planned.message}")  # noqa: TRY004 - it is what the spec says that is wrong
     found = needs(spec, served.spec, planned)
-    files = model_files(name, served.status)
+    files = model_files(name, served)
     part = arguments(name, spec, served.spec, planned, files=files, threads=found.threads, build=build)
     return replace(part, container={"resources": found.manifest()})
 

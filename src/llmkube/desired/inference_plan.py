@@ -22,25 +22,39 @@ from llmkube.desired.resources import gpu_trouble, needs
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec, ModelStatus
-    from llmkube.desired.inputs import Served
+    from llmkube.desired.inputs import Inputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource, Object
 
 
-def model_trouble(name: str, model: CustomResource | None, status: ModelStatus) -> Trouble | None:
-    """Return why the Model cannot be served (any more, or yet); None when its verified bytes can be."""
+SERVED = "spec.modelRef"
+
+
+def model_trouble(
+    name: str, model: CustomResource | None, status: ModelStatus, *, where: str = SERVED
+) -> Trouble | None:
+    """Return why the Model named at `where` cannot be used (any more, or yet); None when its verified bytes can be."""
     if model is None:
-        fix = "apply one, or correct spec.modelRef"
-        return Trouble("ModelNotFound", f"spec.modelRef: expected a Model {name} in the namespace, found none; {fix}")
+        fix = f"apply one, or correct {where}"
+        return Trouble("ModelNotFound", f"{where}: expected a Model {name} in the namespace, found none; {fix}")
+    who = f"Model {name}" if where == SERVED else f"{where}: Model {name}"
     if model.metadata.deletion_timestamp is not None:
-        return Trouble("ModelDeleted", f"Model {name} is being deleted; apply it again, or name another one")
+        return Trouble("ModelDeleted", f"{who} is being deleted; apply it again, or name another one")
     current = (status.observed_generation or 0) >= model.metadata.generation
     if current and status.phase == "Ready" and status.sha256 and status.path:
         return None
     if current and status.phase == "Failed":
         said = next((each.message for each in status.conditions if each.type == AVAILABLE), "no condition says why")
-        return Trouble("ModelFailed", one_line(f"Model {name} failed: {said}"))
-    return Trouble("ModelNotReady", f"Model {name} is not ready yet: {status.phase if current else 'Pending'}")
+        return Trouble("ModelFailed", one_line(f"{who} failed: {said}"))
+    return Trouble("ModelNotReady", f"{who} is not ready yet: {status.phase if current else 'Pending'}")
+
+
+def not_a_model(name: str, status: ModelStatus, *, where: str = SERVED) -> Trouble | None:
+    """Return that the file of a Model is an adapter: the engine loads one beside a model only."""
+    if status.gguf is None or status.gguf.type != "adapter":
+        return None
+    fix = f"name it in spec.loraAdapters by its source, and a model in {where}"
+    return Trouble("NotAModel", f"{where}: expected a model, found {name}, whose file is an adapter; {fix}")
 
 
 def is_lasting(trouble: Trouble | None) -> bool:
@@ -63,12 +77,12 @@ def refused(spec: InferenceServiceSpec) -> Trouble | None:
     return _extra(spec, Build(None))
 
 
-def decided(spec: InferenceServiceSpec, served: Served, settings: OperatorSettings) -> EnginePlan | Trouble:
+def decided(spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> EnginePlan | Trouble:
     """Return how the engine is run, or why the spec is not honoured although it can be read."""
-    image = engine_image(spec, served.spec, settings)
-    model = served.spec
+    model = inputs.served.spec
+    image = engine_image(spec, model, settings)
     trouble = _extra(spec, image.build) or image_trouble(image, spec, model) or gpu_trouble(spec, model)
-    return trouble or engine_plan(spec, model, served.status)
+    return trouble or engine_plan(spec, inputs)
 
 
 def _extra(spec: InferenceServiceSpec, build: Build) -> Trouble | None:

@@ -40,8 +40,9 @@ class OperatorSettings(BaseModel):
     `image_map` has a key for each accelerator, and `cuda/arm64` for what nodes of one architecture run instead;
     `engine_build` is the build of images whose tag does not tell theirs.
     `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
-    OnChange is looked at every `refresh_seconds`. An empty `namespaces` means all; an empty `cluster_domain` means that
-    there is no cluster DNS, so endpoints are told by clusterIP.
+    OnChange is looked at every `refresh_seconds`, a Secret or ConfigMap that a service names every `reference_seconds`.
+    An empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told
+    by clusterIP.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +57,7 @@ class OperatorSettings(BaseModel):
     hugging_face: str = HUGGING_FACE
     architectures: tuple[str, ...] = ()
     refresh_seconds: float = 600.0
+    reference_seconds: float = 60.0
     namespaces: tuple[str, ...] = ()
 
     @field_validator("image_map")

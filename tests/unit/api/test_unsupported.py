@@ -16,9 +16,6 @@ SOURCE = {"source": "https://h/f.gguf"}
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("chatTemplateRef", {"name": "t"}),
-        ("speculative", {"draftModelRef": "d"}),
-        ("loraAdapters", [{"name": "a", "source": "https://h/a.gguf"}]),
         ("networkPolicy", {}),
         ("probes", {"liveness": {"periodSeconds": 5}}),
     ],

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
@@ -109,8 +111,10 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
+    objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
+    inputs = InferenceInputs(known, objects)
     return await InferenceReconciler(
-        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock()
+        known, inputs, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock()
     ).reconcile(TINY)
 
 

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import ApiError, Forbidden, Invalid
@@ -54,7 +56,10 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     }
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
-    reconciler = InferenceReconciler(known, InferenceInputs(known), applier, Silent(), OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    inputs = InferenceInputs(known, ReferencedObjects(None, clock=HeldClock(), notify=print))  # type: ignore[arg-type]
+    reconciler = InferenceReconciler(
+        known, inputs, AdapterModels(known, applier), applier, Silent(), OperatorSettings(), HeldClock()
+    )  # type: ignore[arg-type]
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

@@ -9,6 +9,7 @@ import pytest
 
 from llmkube.api import quantity
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.resources import CACHE_RAM_MIB, MI, Needs, gpu_resource, gpu_trouble, gpus, memory_of_each, needs
 from llmkube.gguf.packed import unpacked
 from llmkube.gguf.plan.memory import plan
@@ -19,10 +20,10 @@ CUDA = {"accelerator": "cuda", "gpu": {"count": 2}}
 
 
 @pytest.fixture
-def wanted(isvc_spec: Factory, model_spec: Factory, model_status: Factory) -> Callable[..., Needs]:
+def wanted(isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory) -> Callable[..., Needs]:
     def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None, **status: Any) -> Needs:
         spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
-        engine = engine_plan(spec, model_read, model_status(**status))
+        engine = engine_plan(spec, Inputs(Served(resource(), model_read, model_status(**status))))
         assert isinstance(engine, EnginePlan)
         return needs(spec, model_read, engine)
 
@@ -98,7 +99,7 @@ def test_threads_fit_the_cpu(isvc: dict[str, Any], threads: int, wanted: Callabl
 
 
 @pytest.mark.parametrize(
-    ("hardware", "resource"),
+    ("hardware", "extended"),
     [
         (CUDA, "nvidia.com/gpu"),
         ({"accelerator": "rocm", "gpu": {"count": 2}}, "amd.com/gpu"),
@@ -107,11 +108,11 @@ def test_threads_fit_the_cpu(isvc: dict[str, Any], threads: int, wanted: Callabl
     ],
 )
 def test_gpus_are_asked_for_by_their_vendors_resource(
-    hardware: dict[str, Any], resource: str, wanted: Callable[..., Needs], model_spec: Factory
+    hardware: dict[str, Any], extended: str, wanted: Callable[..., Needs], model_spec: Factory
 ) -> None:
     manifest = wanted({}, {"hardware": hardware}).manifest()
-    assert manifest["requests"][resource] == manifest["limits"][resource] == "2"
-    assert gpu_resource(model_spec(hardware=hardware)) == resource
+    assert manifest["requests"][extended] == manifest["limits"][extended] == "2"
+    assert gpu_resource(model_spec(hardware=hardware)) == extended
 
 
 @pytest.mark.parametrize(

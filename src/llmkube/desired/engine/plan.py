@@ -1,9 +1,9 @@
 """How the engine is run in one pod: context, layers, splits and the memory that they take, or why it cannot be.
 
-    engine_plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus) -> EnginePlan | Trouble
+    engine_plan(spec: InferenceServiceSpec, inputs: Inputs) -> EnginePlan | Trouble
 
-Decided from the Model's status alone: what its header says of the layers is packed in there (gguf/packed.py). Where it
-is not (a header too odd to be packed), sizes are None and nothing is promised. Pure.
+Decided from the status of the Models alone: what their headers say of the layers is packed in there (gguf/packed.py).
+Where it is not (a header too odd to be packed), sizes are None and nothing is promised. Pure.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import TYPE_CHECKING
 from llmkube.api import quantity
 from llmkube.desired.conditions import one_line
 from llmkube.desired.engine.batch import BATCH, UBATCH, Batches, Context, batches, effective_context
+from llmkube.desired.engine.beside import Beside, adapter_bytes, beside, layout_of
 from llmkube.desired.engine.split import SplitError, counts, layer_split, split_mode
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import asked_layers, gpus, memory_of_each
 from llmkube.gguf.packed import unpacked
 from llmkube.gguf.plan.fit import fits, largest_context, most_layers, reserve_of
 from llmkube.gguf.plan.memory import plan
-from llmkube.gguf.plan.options import EngineOptions, PlanError
+from llmkube.gguf.plan.options import Draft, EngineOptions, PlanError
 from llmkube.gguf.plan.placement import place
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec, ModelStatus
+    from llmkube.desired.inputs import Inputs
     from llmkube.gguf.facts import ModelFacts
     from llmkube.gguf.plan.buffers import MemoryPlan
 
@@ -52,15 +54,15 @@ class EnginePlan:
     memory: MemoryPlan | None = None
 
 
-def engine_plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus) -> EnginePlan | Trouble:
+def engine_plan(spec: InferenceServiceSpec, inputs: Inputs) -> EnginePlan | Trouble:
     """Return the plan, or why the engine cannot be run like that: with the field, and with numbers."""
-    facts = _facts(status)
+    model, status = inputs.served.spec, inputs.served.status
+    facts = unpacked(layout_of(status))
     count = gpus(spec, model)
     context = effective_context(spec, status.gguf)
-    sizes = batches(spec, context=context.size, pooling=facts.pooling if facts else None)
     drafted = EnginePlan(
         context=context,
-        batches=sizes,
+        batches=batches(spec, context=context.size, pooling=facts.pooling if facts else None),
         gpus=count,
         layers=asked_layers(model) if count else 0,
         total=_total(facts, status),
@@ -70,19 +72,18 @@ def engine_plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatu
     try:
         _check(spec, drafted)
         drafted = _split(drafted, model)
-        projector = status.mmproj.size_bytes if status.mmproj else None
-        wanted = options(spec, drafted, projector_bytes=projector or 0)
-        return _fitted(drafted, _layout(status), wanted) if facts else drafted
+        wanted = options(spec, drafted, inputs)
+        return _fitted(drafted, layout_of(status), wanted, beside(inputs, wanted)) if facts else drafted
     except (SplitError, PlanError) as error:
         return Trouble("EngineRefuses", one_line(str(error)))
     except (ArithmeticError, LookupError, TypeError) as error:  # a status that nobody's header could have led to
-        return Trouble(
-            "LayoutUnusable", one_line(f"Model status.memory.layout: {type(error).__name__}; resolve it anew")
-        )
+        said = f"expected what a header says, found {type(error).__name__}; touch the Model's source to read it anew"
+        return Trouble("LayoutUnusable", f"status.memory.layout of the Model: {said}")
 
 
-def options(spec: InferenceServiceSpec, drafted: EnginePlan, *, projector_bytes: int) -> EngineOptions:
+def options(spec: InferenceServiceSpec, drafted: EnginePlan, inputs: Inputs) -> EngineOptions:
     """Return the engine's options as the memory plan has them; PlanError for what the engine would refuse."""
+    projector = inputs.served.status.mmproj
     return EngineOptions(
         context=drafted.context.size,
         parallel=spec.parallel or 1,
@@ -96,7 +97,8 @@ def options(spec: InferenceServiceSpec, drafted: EnginePlan, *, projector_bytes:
         gpus=drafted.gpus,
         split_mode=drafted.split_mode,
         tensor_split=tuple(float(share) for share in drafted.tensor_split),
-        projector_bytes=projector_bytes,
+        projector_bytes=(projector.size_bytes if projector else None) or 0,
+        lora_bytes=adapter_bytes(inputs),
     )
 
 
@@ -104,14 +106,6 @@ def _check(spec: InferenceServiceSpec, drafted: EnginePlan) -> None:
     """What the engine refuses of a split (src/llama-context.cpp), and what the plan would refuse in its own terms."""
     if drafted.gpus > 1 and drafted.split_mode == "tensor" and spec.flash_attention == "off":
         raise SplitError("spec.flashAttention: expected auto or on with the sharding strategy tensor, found off")
-
-
-def _layout(status: ModelStatus) -> str:
-    return (status.memory and status.memory.layout) or ""
-
-
-def _facts(status: ModelStatus) -> ModelFacts | None:
-    return unpacked(_layout(status))
 
 
 def _total(facts: ModelFacts | None, status: ModelStatus) -> int | None:
@@ -143,11 +137,13 @@ def _split(drafted: EnginePlan, model: ModelSpec) -> EnginePlan:
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _fitted(drafted: EnginePlan, layout: str, wanted: EngineOptions) -> EnginePlan | Trouble:
+def _fitted(drafted: EnginePlan, layout: str, wanted: EngineOptions, draft: Beside | None) -> EnginePlan | Trouble:
     """With the layers that fit, and the memory that they take. Many services of one model ask for the same."""
-    facts = unpacked(layout)
-    if facts is None:
+    facts, small = unpacked(layout), unpacked(draft.layout) if draft else None
+    if facts is None or (draft and small is None):
         return drafted
+    if draft and small:
+        wanted = replace(wanted, draft=Draft(small, draft.options))
     if not drafted.gpus or drafted.room is None:
         return replace(drafted, memory=plan(facts, wanted))
     free = (drafted.room,) * drafted.gpus

@@ -10,6 +10,7 @@ from tests.layouts import layout, llama
 
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inference_plan import published
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.gguf.packed import VERSION
 from llmkube.gguf.plan.fit import reserve_of
@@ -21,13 +22,14 @@ LARGE = layout(llama(layers=40, width=4096, heads=32, vocabulary=32768, context=
 
 
 @pytest.fixture
-def planned(isvc_spec: Factory, model_spec: Factory, model_status: Factory) -> Factory:
+def planned(isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory) -> Factory:
     def make(isvc: dict[str, Any] | None = None, packed: str | None = LARGE, **gpu: Any) -> EnginePlan | Trouble:
         status = model_status()
         facts = {"gguf": status.gguf.model_copy(update={"block_count": 40, "context_length": 32768})}
         facts["memory"] = status.memory.model_copy(update={"layout": packed})
         hardware = {"accelerator": "cuda", "gpu": gpu} if gpu else {}
-        return engine_plan(isvc_spec(**isvc or {}), model_spec(hardware=hardware), model_status(**facts))
+        served = Served(resource(), model_spec(hardware=hardware), model_status(**facts))
+        return engine_plan(isvc_spec(**isvc or {}), Inputs(served))
 
     return make
 

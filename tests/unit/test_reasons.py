@@ -1,4 +1,4 @@
-"""docs/models.md explains every reason of a Model, docs/serving.md every one of what a service refers to."""
+"""docs/models.md explains every reason of a Model, docs/serving.md every one of a service and what it refers to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "llmkube"
 _GIVEN = re.compile(r'(?:Trouble|SourceError|GGUFError|_because)\(\s*"(?P<reason>[A-Z]\w+)"')
 _LISTED = re.compile(r"`(?P<reason>[A-Z][A-Za-z]+)`")
-SERVICES = ("inference_plan.py", "inference_status.py", "inference_conditions.py", "inference_inputs.py", "fitting.py")
+SERVICES = (
+    "inference_plan.py",
+    "inference_status.py",
+    "inference_conditions.py",
+    "inference_inputs.py",
+    "images.py",
+    "resources.py",
+    "fitting.py",
+)
+ENGINE = ("inference_plan.py", "images.py", "resources.py", "engine/plan.py")
 INPUTS = ("references.py", "referenced.py", "drafts.py", "adapters.py")
 
 
@@ -38,4 +47,10 @@ def test_every_reason_of_what_a_service_refers_to_is_explained() -> None:
     folder = SOURCES / "desired"
     found = reasons([folder / name for name in INPUTS if (folder / name).exists()])
     found |= {f"{kind}{what}" for kind in ("Secret", "ConfigMap") for what in ("NotFound", "KeyNotFound", "Empty")}
+    assert sorted(found - listed_in("serving.md")) == []
+
+
+def test_every_reason_for_which_a_service_is_not_run_as_it_is_asked_for_is_explained() -> None:
+    found = reasons([SOURCES / "desired" / name for name in ENGINE])
+    assert len(found) > 10
     assert sorted(found - listed_in("serving.md")) == []

@@ -16,18 +16,15 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.controllers.refusal import REFUSALS, refusal
-from llmkube.desired.arguments import effective_context
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint
-from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
+from llmkube.desired.inference_plan import decided, is_lasting, published, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
-from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
-from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
 from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_of
@@ -133,16 +130,18 @@ class InferenceReconciler:
                 await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
             waiting = inputs.waiting
             return replace(sight, waiting=waiting, model_failed=is_lasting(waiting), held=inputs.held)
+        served = inputs.served
+        engine = decided(spec, inputs, self.settings)
+        if isinstance(engine, Trouble):
+            return replace(sight, refused=engine)
         wanted = deployment(isvc, spec, inputs, self.settings)
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
-        served = inputs.served
-        beside = memory_beside(spec, inputs, context=effective_context(spec, served.status.gguf).size)
         return replace(
             sight,
-            gpus=gpus(spec, served.spec),
-            plan=plan(spec, served.spec, served.status, beside=beside),
-            remark=remark(spec, served.spec, served.status, beside=beside),
+            gpus=engine.gpus,
+            plan=published(spec, served.spec, engine),
+            remark=remark(spec, served.spec, engine),
         )
 
     def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:

@@ -102,7 +102,9 @@ def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, targ
             "podFailurePolicy": {"rules": failure_rules([each["name"] for each in containers])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": pod(containers, [cache_volume(target.claim_name), *fetch_volumes(spec)], target.nodes),
+                "spec": pod(
+                    containers, [cache_volume(target.claim_name), *fetch_volumes(spec)], settings, target.nodes
+                ),
             },
         },
     }
@@ -137,13 +139,20 @@ def cache_volume(claim_name: str) -> dict[str, Any]:
     return {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim_name}}
 
 
-def pod(containers: list[dict[str, Any]], volumes: list[dict[str, Any]], nodes: tuple[str, ...] = ()) -> dict[str, Any]:
+def pod(
+    containers: list[dict[str, Any]],
+    volumes: list[dict[str, Any]],
+    settings: OperatorSettings,
+    nodes: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """Return the pod that runs one container after the other, on one of `nodes` where it can."""
     first, last = containers[:-1], containers[-1]
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": pod_security(),
+        **({"imagePullSecrets": secrets} if secrets else {}),
         **({"initContainers": first} if first else {}),
         "containers": [last],
         "volumes": volumes,

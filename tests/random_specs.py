@@ -10,7 +10,7 @@ from tests.layouts import layout, llama
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
 from llmkube.api.options import CacheType
-from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
@@ -70,6 +70,16 @@ _SERVICE = _some(
     extraArgs=st.lists(_EXTRA, max_size=4).map(lambda pairs: [word for pair in pairs for word in pair]),
     env=st.just([{"name": "GGML_CUDA_ENABLE_UNIFIED_MEMORY", "value": "1"}]),
     auth=st.just({"secretRef": {"name": "keys"}}),
+    chatTemplateRef=st.just({"name": "template"}),
+    speculative=_some(maxTokens=st.integers(0, 16), minTokens=st.integers(0, 3)).map(
+        lambda fields: {"draftModelRef": "small", **fields}
+    ),
+    loraAdapters=st.lists(st.floats(0, 2), max_size=2).map(
+        lambda scales: [
+            {"name": f"a{index}", "source": "https://models.example/a.gguf", "scale": scale}
+            for index, scale in enumerate(scales)
+        ]
+    ),
     nodeSelector=st.sampled_from([{"kubernetes.io/arch": "arm64"}, {"disk": "fast"}]),
 )
 _SPLITS = st.sampled_from([["0-3", "4-7"], ["0-3", "4-8"], ["0-0", "1-7"], ["0-3", "5-7"], ["0-7"], ["0-1", "2-3"]])
@@ -99,7 +109,11 @@ def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
 def _passable(fields: dict[str, Any]) -> dict[str, Any]:
     """A flag that there is not is passed to an image of unknown build, whose engine then says so itself."""
     if fields.get("image", "").startswith(UNKNOWN):
-        return fields | {"extraArgs": [word for word in fields.get("extraArgs", ()) if word != MISSING_FLAG]}
+        fields = fields | {"extraArgs": [word for word in fields.get("extraArgs", ()) if word != MISSING_FLAG]}
+    if fields.get("mode", "chat") != "chat":  # what the schema refuses together
+        fields = {name: value for name, value in fields.items() if name != "speculative"}
+    if fields.get("jinja") is False:
+        fields = {name: value for name, value in fields.items() if name != "chatTemplateRef"}
     return fields
 
 
@@ -109,12 +123,23 @@ LAYOUTS = st.sampled_from([LAYOUT, LAYOUT, None])
 SETTINGS = OperatorSettings(image_map={"cuda/arm64": "registry.example/jetson:1"})
 
 
-def inputs(model: ModelSpec, packed: str | None) -> Inputs:
-    """What a service of this Model is made from, once its bytes are verified."""
+def inputs(spec: InferenceServiceSpec, model: ModelSpec, packed: str | None) -> Inputs:
+    """What a service of this Model is made from, once all bytes are verified."""
+    other = ModelSpec(source="https://models.example/other.gguf")
+    return Inputs(
+        _served("m", model, packed),
+        draft=_served("small", other, packed) if spec.speculative else None,
+        adapters=tuple(
+            Adapter(each.name, _served(each.name, other, None), each.scale or 0.0) for each in spec.lora_adapters
+        ),
+    )
+
+
+def _served(name: str, model: ModelSpec, packed: str | None) -> Served:
     status: dict[str, Any] = {
         "phase": "Ready",
         "sha256": SHA256,
-        "path": f"v1/models/team/m/{SHA256[:12]}/m.gguf",
+        "path": f"v1/models/team/{name}/{SHA256[:12]}/m.gguf",
         "size_bytes": 2**20,
         "gguf": GGUFFacts(architecture="llama", context_length=TRAINED, block_count=LAYERS),
         "memory": ModelMemory(weights=2**20, kv_cache_per_token=2**10, compute_estimate=2**20, layout=packed),
@@ -122,7 +147,7 @@ def inputs(model: ModelSpec, packed: str | None) -> Inputs:
     if model.mmproj_source:
         projector = {"source": model.mmproj_source, "sizeBytes": 2**20, "path": "v1/models/team/m/p/p.gguf"}
         status["mmproj"] = projector
-    return Inputs(Served(owner("Model", "m"), model, ModelStatus.model_validate(status)))
+    return Served(owner("Model", name), model, ModelStatus.model_validate(status))
 
 
 def owner(kind: str, name: str) -> CustomResource:

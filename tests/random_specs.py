@@ -10,7 +10,7 @@ from tests.layouts import layout, llama
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
 from llmkube.api.options import CacheType
-from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
@@ -70,6 +70,13 @@ _SERVICE = _some(
     extraArgs=st.lists(_EXTRA, max_size=4).map(lambda pairs: [word for pair in pairs for word in pair]),
     env=st.just([{"name": "GGML_CUDA_ENABLE_UNIFIED_MEMORY", "value": "1"}]),
     auth=st.just({"secretRef": {"name": "keys"}}),
+    chatTemplateRef=st.just({"name": "style"}),
+    speculative=st.fixed_dictionaries(
+        {"draftModelRef": st.just("small")}, optional={"maxTokens": st.integers(0, 64), "minTokens": st.integers(0, 8)}
+    ),
+    loraAdapters=st.integers(0, 3).map(
+        lambda count: [{"name": f"a{number}", "source": "https://models.example/a.gguf"} for number in range(count)]
+    ),
     nodeSelector=st.sampled_from([{"kubernetes.io/arch": "arm64"}, {"disk": "fast"}]),
 )
 _SPLITS = st.sampled_from([["0-3", "4-7"], ["0-3", "4-8"], ["0-0", "1-7"], ["0-3", "5-7"], ["0-7"], ["0-1", "2-3"]])
@@ -109,12 +116,19 @@ LAYOUTS = st.sampled_from([LAYOUT, LAYOUT, None])
 SETTINGS = OperatorSettings(image_map={"cuda/arm64": "registry.example/jetson:1"})
 
 
-def inputs(model: ModelSpec, packed: str | None) -> Inputs:
-    """What a service of this Model is made from, once its bytes are verified."""
+def inputs(spec: InferenceServiceSpec, model: ModelSpec, packed: str | None) -> Inputs:
+    """What a service of this Model is made from, once the bytes of all that it refers to are verified."""
+    draft = ModelSpec(source="https://models.example/small.gguf")
+    adapters = (Adapter(each.name, _served(each.name, draft, packed), each.scale or 0.0) for each in spec.lora_adapters)
+    small = _served("small", draft, packed) if spec.speculative else None
+    return Inputs(_served("m", model, packed), small, tuple(adapters))
+
+
+def _served(name: str, model: ModelSpec, packed: str | None) -> Served:
     status: dict[str, Any] = {
         "phase": "Ready",
         "sha256": SHA256,
-        "path": f"v1/models/team/m/{SHA256[:12]}/m.gguf",
+        "path": f"v1/models/team/{name}/{SHA256[:12]}/m.gguf",
         "size_bytes": 2**20,
         "gguf": GGUFFacts(architecture="llama", context_length=TRAINED, block_count=LAYERS),
         "memory": ModelMemory(weights=2**20, kv_cache_per_token=2**10, compute_estimate=2**20, layout=packed),
@@ -122,7 +136,7 @@ def inputs(model: ModelSpec, packed: str | None) -> Inputs:
     if model.mmproj_source:
         projector = {"source": model.mmproj_source, "sizeBytes": 2**20, "path": "v1/models/team/m/p/p.gguf"}
         status["mmproj"] = projector
-    return Inputs(Served(owner("Model", "m"), model, ModelStatus.model_validate(status)))
+    return Served(owner("Model", name), model, ModelStatus.model_validate(status))
 
 
 def owner(kind: str, name: str) -> CustomResource:

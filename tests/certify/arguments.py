@@ -27,7 +27,7 @@ PATHS = ("spec.", "Model spec.", "the operator's --image", "cache_type_v:")
 
 def outcome(spec: InferenceServiceSpec, model: ModelSpec, packed: str | None) -> Trouble | dict[str, Any]:
     """What the reconciler decides: why not, or the engine's container."""
-    found = inputs(model, packed)
+    found = inputs(spec, model, packed)
     engine = decided(spec, found, SETTINGS)
     if isinstance(engine, Trouble):
         assert engine.message.startswith(PATHS), engine

@@ -10,8 +10,9 @@ import pytest
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec
-from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble
+from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble, adapters_part
 from llmkube.desired.deployment import deployment
+from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.model_volume import used_digests
@@ -127,6 +128,12 @@ def test_no_prompt_of_one_request_is_gone_on_from_with_the_scales_of_another(
     said = words(template(Inputs(served(), adapters=(adapter(),)), extraArgs=["--cache-prompt"]))
     assert said.index("--no-cache-prompt") < said.index("--cache-prompt"), "who knows better has the last word"
     assert "--no-cache-prompt" not in words(template(Inputs(served())))
+
+
+def test_an_image_of_unknown_build_is_told_by_a_variable_to_keep_no_prompt(served: Factory, adapter: Factory) -> None:
+    part = adapters_part(Inputs(served(), adapters=(adapter(),)), Build(None))
+    assert part.args[0] == "--lora-scaled"
+    assert part.env == ({"name": "LLAMA_ARG_CACHE_PROMPT", "value": "0"},)
 
 
 def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotations(

@@ -124,15 +124,11 @@ SETTINGS = OperatorSettings(image_map={"cuda/arm64": "registry.example/jetson:1"
 
 
 def inputs(spec: InferenceServiceSpec, model: ModelSpec, packed: str | None) -> Inputs:
-    """What a service of this Model is made from, once all bytes are verified."""
-    other = ModelSpec(source="https://models.example/other.gguf")
-    return Inputs(
-        _served("m", model, packed),
-        draft=_served("small", other, packed) if spec.speculative else None,
-        adapters=tuple(
-            Adapter(each.name, _served(each.name, other, None), each.scale or 0.0) for each in spec.lora_adapters
-        ),
-    )
+    """What a service of this Model is made from, once the bytes of all that it refers to are verified."""
+    draft = ModelSpec(source="https://models.example/small.gguf")
+    adapters = (Adapter(each.name, _served(each.name, draft, packed), each.scale or 0.0) for each in spec.lora_adapters)
+    small = _served("small", draft, packed) if spec.speculative else None
+    return Inputs(_served("m", model, packed), small, tuple(adapters))
 
 
 def _served(name: str, model: ModelSpec, packed: str | None) -> Served:

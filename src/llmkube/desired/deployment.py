@@ -81,8 +81,8 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
         models_part(inputs.models, settings),
         image_part(image, spec, settings),
         _engine_part(name, spec, inputs, image.build),
-        draft_part(spec, inputs),
-        adapters_part(spec, inputs),
+        draft_part(spec, inputs, image.build),
+        adapters_part(inputs, image.build),
         template_part(spec, inputs.referenced),
         keys_part(spec, inputs.referenced),
         PodPart(

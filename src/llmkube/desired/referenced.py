@@ -99,14 +99,14 @@ def _named(found: Found) -> str:
 def _contents(data: Data, kind: ReferenceKind) -> Iterator[tuple[str, bytes]]:
     """What is no base64 (a server would refuse it) counts as empty."""
     for name, text in data.data.items():
-        yield name, text.encode() if kind == "ConfigMap" else _decoded(text)
+        yield name, text.encode(errors="replace") if kind == "ConfigMap" else _decoded(text)
     for name, text in data.binary_data.items():
         yield name, _decoded(text)
 
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.encode(errors="replace"), validate=True)
     except (binascii.Error, ValueError):
         return b""
 

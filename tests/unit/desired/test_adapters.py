@@ -10,8 +10,9 @@ import pytest
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec
-from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble
+from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble, adapters_part
 from llmkube.desired.deployment import deployment
+from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.model_volume import used_digests
@@ -121,12 +122,26 @@ def test_adapters_are_loaded_in_their_order_with_their_scales(
     assert "--lora-scaled" not in words(template(Inputs(served())))
 
 
+@pytest.mark.parametrize(("scale", "told"), [(0.1234567, "0.123457"), (1e-50, "0"), (100.0, "100"), (1e-6, "1e-06")])
+def test_a_scale_is_told_as_precisely_as_the_engine_can_read_it(
+    scale: float, told: str, served: Factory, adapter: Factory, template: Factory
+) -> None:
+    said = words(template(Inputs(served(), adapters=(adapter(scale=scale),))))
+    assert said[said.index("--lora-scaled") + 1].endswith(f":{told}")
+
+
 def test_no_prompt_of_one_request_is_gone_on_from_with_the_scales_of_another(
     served: Factory, adapter: Factory, template: Factory
 ) -> None:
     said = words(template(Inputs(served(), adapters=(adapter(),)), extraArgs=["--cache-prompt"]))
     assert said.index("--no-cache-prompt") < said.index("--cache-prompt"), "who knows better has the last word"
     assert "--no-cache-prompt" not in words(template(Inputs(served())))
+
+
+def test_an_image_of_unknown_build_is_told_by_a_variable_to_keep_no_prompt(served: Factory, adapter: Factory) -> None:
+    part = adapters_part(Inputs(served(), adapters=(adapter(),)), Build(None))
+    assert part.args[0] == "--lora-scaled"
+    assert part.env == ({"name": "LLAMA_ARG_CACHE_PROMPT", "value": "0"},)
 
 
 def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotations(

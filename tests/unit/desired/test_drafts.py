@@ -13,6 +13,7 @@ from tests.real_engine import MISSING, program
 from llmkube.api.model import GGUFFacts, ModelMemory, Tokenizer
 from llmkube.desired.deployment import deployment
 from llmkube.desired.drafts import draft_part, draft_trouble
+from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.fitting import unfit
 from llmkube.desired.inputs import Inputs, Served
@@ -237,7 +238,27 @@ def test_an_adapter_can_neither_be_served_nor_draft(model: Factory) -> None:
 def test_a_draft_that_reads_what_the_model_computes_has_a_type_of_its_own(model: Factory, isvc_spec: Factory) -> None:
     inputs = Inputs(model(status=facts()), model("small", status=facts(None, architecture="eagle3", vocabulary_size=5)))
     assert unfit(inputs) is None
-    assert draft_part(isvc_spec(**DRAFTED), inputs).args[:2] == ("--spec-type", "draft-eagle3")
+    assert draft_part(isvc_spec(**DRAFTED), inputs, Build(11669)).args[:2] == ("--spec-type", "draft-eagle3")
+
+
+@pytest.mark.parametrize(
+    ("number", "names"),
+    [
+        (11669, ["--spec-type", "--spec-draft-n-max", "--spec-draft-model", "--spec-draft-ngl"]),
+        (8672, ["--model-draft", "--gpu-layers-draft"]),
+        (None, ["--model-draft", "--gpu-layers-draft"]),
+    ],
+)
+def test_a_draft_is_told_as_the_build_takes_it(
+    number: int | None, names: list[str], model: Factory, small: Factory, isvc_spec: Factory
+) -> None:
+    spec = isvc_spec(speculative={"draftModelRef": "small", "maxTokens": 8})
+    part = draft_part(spec, Inputs(model(**GPU), small()), Build(number))
+    assert list(part.args[::2]) == names
+    assert part.args[-1] == ("auto" if number == 11669 else "999")
+    told = {each["name"]: each["value"] for each in part.env}
+    wanted = {"LLAMA_ARG_SPEC_TYPE": "draft-simple", "LLAMA_ARG_SPEC_DRAFT_N_MAX": "8"}
+    assert told == (wanted if number is None else {})
 
 
 @pytest.mark.engine

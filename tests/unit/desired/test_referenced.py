@@ -34,9 +34,14 @@ def test_the_text_of_a_config_map_counts_as_it_is_and_its_binary_data_decoded() 
     assert {name: each.size for name, each in found(config, "ConfigMap").entries.items()} == {"a": 4, "b": 3}
 
 
-def test_what_is_no_base64_counts_as_empty() -> None:
-    broken = Data(metadata=ObjectMeta(uid="1"), data={"keys": "%%%"})
+@pytest.mark.parametrize("text", ["%%%", "YQ", "é", "\ud800"])
+def test_what_is_no_base64_counts_as_empty(text: str) -> None:
+    broken = Data(metadata=ObjectMeta(uid="1"), data={"keys": text})
     assert found(broken, "Secret").entries["keys"].size == 0
+
+
+def test_no_text_of_a_config_map_is_an_error() -> None:
+    assert found(Data(metadata=ObjectMeta(uid="1"), data={"a": "\ud800"}), "ConfigMap").entries["a"].size == 1
 
 
 def test_another_content_is_another_version_and_what_is_beside_it_is_not() -> None:

@@ -46,7 +46,11 @@ def test_every_reason_of_a_model_is_explained() -> None:
 def test_every_reason_of_what_a_service_refers_to_is_explained() -> None:
     folder = SOURCES / "desired"
     found = reasons([folder / name for name in INPUTS if (folder / name).exists()])
-    found |= {f"{kind}{what}" for kind in ("Secret", "ConfigMap") for what in ("NotFound", "KeyNotFound", "Empty")}
+    found |= {
+        f"{kind}{what}"
+        for kind in ("Secret", "ConfigMap")
+        for what in ("NotFound", "Unreadable", "KeyNotFound", "Empty")
+    }
     assert sorted(found - listed_in("serving.md")) == []
 
 

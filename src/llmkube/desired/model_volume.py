@@ -3,7 +3,7 @@
     models_part(models: Sequence[Served], settings: OperatorSettings) -> PodPart
     model_file(models: Sequence[Served], served: Served) -> str             the path in the container
     model_files(isvc_name: str, served: Served) -> Files                    of the model itself, which is the first
-    used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]       volumes and digests of what a pod was made for
+    used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]       the volume and digest of all that it reads
 
 Each claim is mounted once, however many Models keep their bytes in it. The engine must never be able to write to one,
 and every digest that it may read is in the pod's annotations: by them nothing is collected that serves.

@@ -9,7 +9,13 @@ ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "llmkube"
 _GIVEN = re.compile(r'(?:Trouble|SourceError|GGUFError|_because)\(\s*"(?P<reason>[A-Z]\w+)"')
 _LISTED = re.compile(r"`(?P<reason>[A-Z][A-Za-z]+)`")
-SERVICES = ("inference_plan.py", "inference_status.py", "inference_conditions.py")
+SERVICES = (
+    "inference_plan.py",
+    "inference_status.py",
+    "inference_conditions.py",
+    "inference_accessories.py",
+    "network_policy.py",
+)
 
 
 def given() -> set[str]:

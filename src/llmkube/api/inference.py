@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from llmkube.api.container import Env, NetworkAccess, Probes, Strategy
+from llmkube.api.container import Env, Probes, Strategy
+from llmkube.api.endpoint import Endpoint
 from llmkube.api.fields import (
     LIST_ATOMIC,
     MAP_ATOMIC,
-    Annotations,
     DataKey,
     ObjectName,
     Quantity,
@@ -22,25 +22,13 @@ from llmkube.api.group import API_VERSION
 from llmkube.api.inference_rules import INFERENCE_RULES
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.api.metadata import ObjectMeta
+from llmkube.api.network import NetworkAccess
 from llmkube.api.options import CacheType, ChatTemplate, LoraAdapter, Reasoning, Speculative
 from llmkube.api.rules import Rule
 from llmkube.api.scheduling import Affinity, NodeLabels, Tolerations, TopologySpread
 
 _INT32 = {"format": "int32"}
 _Batch = Annotated[int, Field(ge=1, le=65536, json_schema_extra=_INT32)]
-
-
-class Endpoint(Record):
-    """How the service is reached."""
-
-    port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=_INT32)] = 8080
-    """Port of the Service."""
-    path: Annotated[str, Field(max_length=256, pattern=r"^/\S*$")] = "/v1/chat/completions"
-    """Path that status.endpoint names; the engine answers on all of its paths."""
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Type of the Service."""
-    annotations: Annotations | None = None
-    """Annotations of the Service, e.g. for a load balancer."""
 
 
 class InferenceResources(Record):
@@ -124,7 +112,7 @@ class InferenceServiceSpec(Record):
     auth: Auth | None = None
     """Who may send requests; everybody who can connect by default."""
     network_policy: NetworkAccess | None = None
-    """Who may connect. Not yet honoured, and refused."""
+    """Who may connect to the pods, and that they connect to nobody; everybody may where it is left out."""
 
     node_selector: NodeLabels | None = None
     """Labels that nodes must have."""

@@ -37,7 +37,6 @@ _INFERENCE = (
     ("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),
     ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
     ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),
-    ("network_policy", "networkPolicy", "NetworkPolicies are not made yet; remove it and write your own"),
     ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
 )
 

@@ -1,7 +1,8 @@
 """What the operator keeps in memory of the cluster, and the indexes by which one object leads to another.
 
-Reconcilers read nothing else, but before bytes are taken away (ModelCollection). Jobs and pods are narrowed to what the
-operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen, to be
+Reconcilers read nothing else, but before bytes are taken away (ModelCollection) and before something of a name that is
+not known is made (InferenceAccessories). Jobs, pods and what stands beside a service are narrowed to what the operator
+made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen, to be
 left alone.
 """
 
@@ -22,7 +23,24 @@ from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects
 from llmkube.kube.informer import Informer
-from llmkube.kube.kinds import DEPLOYMENT, HPA, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
+from llmkube.kube.kinds import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    HPA,
+    HTTP_ROUTE,
+    INFERENCE_SERVICE,
+    INGRESS,
+    JOB,
+    MODEL,
+    NETWORK_POLICY,
+    POD,
+    POD_MONITOR,
+    PVC,
+    SERVICE,
+    Key,
+    Kind,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,6 +79,16 @@ class Caches:
     deployments: Informer[objects.Deployment]
     services: Informer[objects.Opaque]
     autoscalers: Informer[objects.HorizontalPodAutoscaler]
+    network_policies: Informer[objects.Opaque]
+    disruption_budgets: Informer[objects.Opaque]
+    ingresses: Informer[objects.Opaque]
+    http_routes: Informer[objects.Opaque]
+    pod_monitors: Informer[objects.Opaque]
+
+    def accessories(self) -> tuple[Informer[objects.Opaque], ...]:
+        """Return the informers of what may stand beside a service, in the order in which it is made."""
+        budgets, routes = self.disruption_budgets, (self.ingresses, self.http_routes)
+        return (self.network_policies, budgets, *routes, self.pod_monitors)
 
     def all(self) -> tuple[Informer[Any], ...]:
         """Return every informer, for whoever runs them."""
@@ -144,7 +172,18 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, indexes={"served": _served}),
         services=Informer(client, SERVICE, namespaces=namespaces),
         autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
+        network_policies=_ours(client, NETWORK_POLICY, namespaces),
+        disruption_budgets=_ours(client, DISRUPTION_BUDGET, namespaces),
+        ingresses=_ours(client, INGRESS, namespaces),
+        http_routes=_ours(client, HTTP_ROUTE, namespaces, optional=True),
+        pod_monitors=_ours(client, POD_MONITOR, namespaces, optional=True),
     )
+
+
+def _ours(
+    client: Client, kind: Kind[objects.Opaque], namespaces: Sequence[str], *, optional: bool = False
+) -> Informer[objects.Opaque]:
+    return Informer(client, kind, namespaces=namespaces, label_selector=MADE_BY_US, optional=optional)
 
 
 def serves(pods: Iterable[objects.Pod], namespace: str, claim: str, sha256: str) -> bool:

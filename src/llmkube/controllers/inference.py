@@ -8,30 +8,37 @@ by what does not yet.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.controllers.caches import with_kind
+from llmkube.controllers.inference_accessories import LOOK_AGAIN
 from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.desired.accessories import accessories, fetches
 from llmkube.desired.deployment import deployment, deployment_name
-from llmkube.desired.endpoint import endpoint
+from llmkube.desired.endpoint import endpoint, external_endpoint
 from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.labels import selector_text
+from llmkube.desired.network_policy import shut_out
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
 from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
+from llmkube.desired.service_addresses import balancer, cluster_ip
 from llmkube.kube.apply import Lag
 from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_of
 from llmkube.runtime.outcome import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmkube.controllers.caches import Caches
+    from llmkube.controllers.inference_accessories import InferenceAccessories
     from llmkube.controllers.inference_inputs import InferenceInputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
@@ -40,16 +47,13 @@ if TYPE_CHECKING:
     from llmkube.runtime.clock import Clock
 
 
-class _ServiceSpec(msgspec.Struct, rename="camel"):
-    cluster_ip: str = msgspec.field(name="clusterIP", default="")
-
-
 @dataclass(frozen=True, slots=True)
 class InferenceReconciler:
     """`reconcile(key)` is what a controller calls."""
 
     caches: Caches
     inputs: InferenceInputs
+    accessories: InferenceAccessories
     applier: Applier
     events: EventRecorder
     settings: OperatorSettings
@@ -62,12 +66,14 @@ class InferenceReconciler:
             self.applier.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
-        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
+        beside = self.accessories.informers()
+        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services, *beside))
         if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
-        await self._tell(isvc, await self._advance(isvc, self._seen(key, isvc)))
-        return Result(requeue_after=self.applier.again(key, lag, None))
+        sight = await self._advance(isvc, self._seen(key, isvc))
+        await self._tell(isvc, sight)
+        return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
     async def _tell(self, isvc: CustomResource, sight: Sight) -> None:
         status = observe(sight, now=self.clock.now())
@@ -81,6 +87,7 @@ class InferenceReconciler:
             generation=isvc.metadata.generation,
             previous=previous,
             endpoint=previous.endpoint,
+            external_endpoint=previous.external_endpoint,
             plan=previous.plan,
             deployment=self.caches.deployments.store.get(Key(key.namespace, deployment_name(key.name))),
             pods=self.caches.pods_of_service(key),
@@ -99,27 +106,29 @@ class InferenceReconciler:
         if sight.refused:
             return sight
         try:
-            sight = replace(sight, endpoint=await self._serve(isvc, spec))
-            return await self._run(isvc, spec, sight)
+            inside, outside = await self._serve(isvc, spec)
+            return await self._run(isvc, spec, replace(sight, endpoint=inside, external_endpoint=outside))
         except REFUSALS as error:
             await self._tell(isvc, replace(sight, refused=refusal(error)))
             raise
 
-    async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> str | None:
-        """Apply the Service; return the URL, which may wait for the Service's address."""
+    async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> tuple[str | None, str | None]:
+        """Apply the Service; return the URLs inside and outside, which may wait for the Service's addresses."""
         live = self._service(isvc)
         await self.applier.apply(SERVICE, service(isvc, spec), live)
-        return endpoint(isvc, spec, settings=self.settings, cluster_ip=_cluster_ip(live))
+        inside = endpoint(isvc, spec, settings=self.settings, cluster_ip=cluster_ip(live))
+        return inside, external_endpoint(spec, balancer=balancer(live))
 
     async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
-        """Apply the Deployment, when the Model can be served."""
+        """Apply the Deployment, when the Model can be served; first what stands beside it."""
         inputs = self.inputs.gather(isvc.metadata.namespace, spec)
         if isinstance(inputs, Trouble):
-            if sight.deployment is not None:
-                replicas = sight.scale.replicas
-                await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
-            return replace(sight, waiting=inputs, model_failed=is_lasting(inputs))
+            sight = await self._accompany(isvc, spec, sight, _of_before(sight))
+            return sight if sight.refused else await self._wait(isvc, sight, inputs)
         wanted = deployment(isvc, spec, inputs, self.settings)
+        sight = await self._accompany(isvc, spec, sight, wanted)
+        if sight.refused:
+            return sight
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         served = inputs.served
@@ -127,8 +136,26 @@ class InferenceReconciler:
             sight,
             gpus=gpus(spec, served.spec),
             plan=plan(spec, served.spec, served.status),
-            remark=remark(spec, served.spec, served.status),
+            remark=sight.remark or remark(spec, served.spec, served.status),
         )
+
+    async def _wait(self, isvc: CustomResource, sight: Sight, missing: Trouble) -> Sight:
+        """Leave the Deployment that there is as it is, only more or fewer of its pods."""
+        if sight.deployment is not None:
+            replicas = sight.scale.replicas
+            await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
+        return replace(sight, waiting=missing, model_failed=is_lasting(missing))
+
+    async def _accompany(
+        self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight, pods: Mapping[str, Any]
+    ) -> Sight:
+        """Keep what stands beside the Deployment that has these pods."""
+        wanted = accessories(isvc, spec, self.settings, scale=sight.scale, fetches=fetches(pods))
+        setback = await self.accessories.advance(isvc, wanted)
+        if setback is None:
+            return replace(sight, remark=shut_out(spec))
+        retry = replace(sight, retry_in=LOOK_AGAIN)
+        return replace(retry, refused=setback.trouble) if setback.guards else replace(retry, remark=setback.trouble)
 
     def _taken(self, isvc: CustomResource, sight: Sight) -> Trouble | None:
         return taken("Deployment", sight.deployment, isvc) or taken("Service", self._service(isvc), isvc)
@@ -145,10 +172,6 @@ class InferenceReconciler:
         self.events.event(isvc, type=kind, reason=condition.reason, note=condition.message, action="Serve")
 
 
-def _cluster_ip(live: Opaque | None) -> str:
-    if live is None:
-        return ""
-    try:
-        return msgspec.json.decode(live.spec, type=_ServiceSpec).cluster_ip
-    except msgspec.MsgspecError:
-        return ""
+def _of_before(sight: Sight) -> Mapping[str, Any]:
+    """The Deployment that there is, as far as what stands beside it depends on it."""
+    return {"spec": msgspec.json.decode(sight.deployment.spec)} if sight.deployment else {}

@@ -12,13 +12,18 @@ from typing import TYPE_CHECKING, Any
 from llmkube.kube.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     EVENT,
     HPA,
+    HTTP_ROUTE,
     INFERENCE_SERVICE,
+    INGRESS,
     JOB,
     LEASE,
     MODEL,
+    NETWORK_POLICY,
     POD,
+    POD_MONITOR,
     PVC,
     SECRET,
     SERVICE,
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
 WATCHED = ("list", "watch")
 APPLIED = (*WATCHED, "create", "patch")
+MADE_IF_ASKED = (*APPLIED, "get", "delete")
+_IF_ASKED = "made where a service asks for it, once nobody else is found to have the name; deleted when it asks no more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,10 @@ IN_THE_CLUSTER = (
     Right((POD,), ("get",), "log", "how far a fetch is"),
     Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
     Right((CONFIG_MAP,), ("get",), why="by the name that a Model gives: certificates that its source needs"),
+    Right((NETWORK_POLICY, INGRESS), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((DISRUPTION_BUDGET,), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((HTTP_ROUTE,), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((POD_MONITOR,), MADE_IF_ASKED, why=_IF_ASKED),
     Right((EVENT,), ("create", "patch")),
 )
 IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

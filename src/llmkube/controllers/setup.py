@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
@@ -88,7 +89,9 @@ def controllers(
         events=events,
         clock=clock,
     )
-    services = InferenceReconciler(known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock)
+    applier = appliers[INFERENCE_MANAGER]
+    beside = InferenceAccessories(known, client, applier)
+    services = InferenceReconciler(known, InferenceInputs(known), beside, applier, events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
@@ -113,6 +116,8 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
+    for each in known.accessories():
+        owned(controller, each, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_of_pod)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

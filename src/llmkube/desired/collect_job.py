@@ -63,7 +63,7 @@ def collect_job(
             "podFailurePolicy": {"rules": fetch_job.failure_rules([container["name"]])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": fetch_job.pod([container], volumes, target.nodes),
+                "spec": fetch_job.pod([container], volumes, settings, target.nodes),
             },
         },
     }

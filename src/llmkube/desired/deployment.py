@@ -18,12 +18,14 @@ from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.model_volume import model_files, model_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
+from llmkube.desired.pod_monitor import scrape_part
 from llmkube.desired.pod_part import PodPart, combined
 from llmkube.desired.probes import probes
 from llmkube.desired.resources import needs
 from llmkube.desired.rollout import rollout
-from llmkube.desired.security import container_security, pod_security
+from llmkube.desired.security import container_security, pod_security, user_namespace
 from llmkube.desired.service import PORT_NAME
+from llmkube.desired.tls import secured, tls_part
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -74,7 +76,10 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
         model_part(served, settings),
         _engine_part(name, spec, inputs),
         keys_part(spec),
-        PodPart(pod=placement(name, spec, served.spec), container=probes(served.status.size_bytes or 0)),
+        tls_part(spec),
+        scrape_part(spec, settings),
+        PodPart(pod=user_namespace(settings)),
+        PodPart(pod=placement(name, spec, served.spec), container=secured(probes(served.status.size_bytes or 0), spec)),
         PodPart(args=spec.extra_args, env=tuple(each.manifest() for each in spec.env)),
     )
 

@@ -21,7 +21,7 @@ from llmkube.desired.cache import MOUNT_PATH
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
-from llmkube.desired.security import container_security, pod_security
+from llmkube.desired.security import container_security, pod_security, user_namespace
 from llmkube.models.credentials import secret_keys
 from llmkube.models.source import HUGGING_FACE
 
@@ -87,6 +87,7 @@ def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, targ
     wanted = Wanted(target.sha256, target.etag, target.size)
     projector = Wanted(None, target.mmproj_etag, target.mmproj_size)
     containers = fetch_containers(model, spec, settings, wanted, projector)
+    volumes = [cache_volume(target.claim_name), *fetch_volumes(spec)]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -102,7 +103,7 @@ def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, targ
             "podFailurePolicy": {"rules": failure_rules([each["name"] for each in containers])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": pod(containers, [cache_volume(target.claim_name), *fetch_volumes(spec)], target.nodes),
+                "spec": pod(containers, volumes, settings, target.nodes),
             },
         },
     }
@@ -137,13 +138,19 @@ def cache_volume(claim_name: str) -> dict[str, Any]:
     return {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": claim_name}}
 
 
-def pod(containers: list[dict[str, Any]], volumes: list[dict[str, Any]], nodes: tuple[str, ...] = ()) -> dict[str, Any]:
+def pod(
+    containers: list[dict[str, Any]],
+    volumes: list[dict[str, Any]],
+    settings: OperatorSettings,
+    nodes: tuple[str, ...] = (),
+) -> dict[str, Any]:
     """Return the pod that runs one container after the other, on one of `nodes` where it can."""
     first, last = containers[:-1], containers[-1]
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": pod_security(),
+        **user_namespace(settings),
         **({"initContainers": first} if first else {}),
         "containers": [last],
         "volumes": volumes,

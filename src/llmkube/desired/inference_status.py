@@ -43,8 +43,10 @@ class Sight:
     deployment: Deployment | None = None
     pods: tuple[Pod, ...] = ()
     endpoint: str | None = None
+    external_endpoint: str | None = None
     selector: str | None = None
     plan: Plan | None = None
+    retry_in: float | None = None
 
 
 def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
@@ -55,6 +57,7 @@ def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
         ready_replicas=seen.ready_replicas if seen else 0,
         desired_replicas=sight.scale.replicas,
         endpoint=sight.endpoint,
+        external_endpoint=sight.external_endpoint,
         model_ready=sight.waiting is None and sight.refused is None,
         last_updated=sight.previous.last_updated,
         replicas=seen.replicas if seen else 0,

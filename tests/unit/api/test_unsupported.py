@@ -35,7 +35,6 @@ def test_a_model_that_asks_for_more_than_is_done_is_told_where(spec: dict[str, A
         ("reasoning", {}),
         ("speculative", {"draftModelRef": "d"}),
         ("loraAdapters", [{"name": "a", "source": "https://h/a.gguf"}]),
-        ("networkPolicy", {}),
         ("probes", {"liveness": {"periodSeconds": 5}}),
     ],
 )

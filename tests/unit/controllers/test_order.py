@@ -10,6 +10,7 @@ from tests.unit.controllers.conftest import HeldClock
 
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
@@ -109,8 +110,9 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
+    beside = InferenceAccessories(known, acted, acted)
     return await InferenceReconciler(
-        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock()
+        known, InferenceInputs(known), beside, acted, acted, OperatorSettings(), HeldClock()
     ).reconcile(TINY)
 
 

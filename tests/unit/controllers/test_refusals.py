@@ -10,6 +10,7 @@ from tests.unit.controllers.conftest import HeldClock
 
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
@@ -54,7 +55,17 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     }
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
-    reconciler = InferenceReconciler(known, InferenceInputs(known), applier, Silent(), OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    acting: Any = applier
+    beside = InferenceAccessories(known, acting, acting)
+    reconciler = InferenceReconciler(
+        known,
+        InferenceInputs(known),
+        beside,
+        acting,
+        Silent(),  # type: ignore[arg-type]
+        OperatorSettings(),
+        HeldClock(),
+    )
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

@@ -1,9 +1,10 @@
-"""Services: a cluster address each, and EndpointSlices that say which pods answer."""
+"""Services: a cluster address, node ports where they are exposed, and EndpointSlices that say which pods answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.controllers.node_ports import with_node_ports
 from llmkube.local.node.addresses import allocate
 from llmkube.local.node.status import is_finished, ready_since
 from llmkube.local.objects import (
@@ -57,6 +58,7 @@ class Services:
             return None
         if not spec_of(service).get("clusterIP"):
             service = self._assign(service)
+        service = self._cluster.set_spec(RESOURCE, service, ports=with_node_ports(service, used=self._node_ports(key)))
         if spec_of(service).get("selector"):
             self._sync(service)
         return None
@@ -67,6 +69,10 @@ class Services:
         address = allocate(uid_of(service), used=used, ports=ports, network=SERVICE_NETWORK)
         family = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
         return self._cluster.set_spec(RESOURCE, service, clusterIP=address, clusterIPs=[address], **family)
+
+    def _node_ports(self, but: Key) -> set[int]:
+        others = (one for one in self._cluster.everything(RESOURCE) if key_of(one) != but)
+        return {port["nodePort"] for one in others for port in spec_of(one).get("ports") or () if port.get("nodePort")}
 
     def _sync(self, service: Object) -> None:
         """One slice for each way in which the pods name their ports."""

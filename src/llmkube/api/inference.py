@@ -57,7 +57,8 @@ class Auth(Record):
     """Who may send requests."""
 
     secret_ref: Annotated[SecretKey, Field(json_schema_extra=MAP_ATOMIC)]
-    """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public."""
+    """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public. Other keys in the
+    Secret replace the pods, as the engine reads them once."""
 
 
 class InferenceServiceSpec(Record):
@@ -95,7 +96,7 @@ class InferenceServiceSpec(Record):
     jinja: bool = True
     """Whether the model's Jinja chat template is used; tool calls need it."""
     chat_template_ref: Annotated[ChatTemplate, Field(json_schema_extra=MAP_ATOMIC)] | None = None
-    """Chat template in place of the model's own. Not yet honoured, and refused."""
+    """Chat template in place of the model's own. Another text in the ConfigMap replaces the pods."""
     reasoning: Reasoning | None = None
     """How the model's thinking is treated. Not yet honoured, and refused."""
     speculative: Speculative | None = None

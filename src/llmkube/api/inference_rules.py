@@ -44,6 +44,16 @@ INFERENCE_RULES = (
         fix="remove it, or use the field of the spec (auth for API keys)",
     ),
     Rule(
+        field="chatTemplateRef",
+        cel="!has(self.chatTemplateRef) || self.jinja",
+        holds=lambda spec: spec.chat_template_ref is None or spec.jinja,
+        expected="no chatTemplateRef while jinja is false",
+        found="%s",
+        found_cel=("self.chatTemplateRef.name",),
+        values=lambda spec: (spec.chat_template_ref.name,),
+        fix="without jinja the engine takes its built-in templates only: remove jinja: false, or chatTemplateRef",
+    ),
+    Rule(
         field="speculative",
         cel="!has(self.speculative) || self.speculative.draftModelRef != self.modelRef",
         holds=lambda spec: spec.speculative is None or spec.speculative.draft_model_ref != spec.model_ref,

@@ -33,7 +33,6 @@ def _of_sharding(spec: ModelSpec) -> Iterator[tuple[str, str]]:
 
 
 _INFERENCE = (
-    ("chat_template_ref", "chatTemplateRef", "own chat templates are not mounted yet; remove it to use the model's"),
     ("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),
     ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
     ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),

@@ -22,6 +22,7 @@ from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint, external_endpoint
 from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
 from llmkube.desired.network_policy import shut_out
 from llmkube.desired.pod_trouble import Trouble
@@ -64,6 +65,7 @@ class InferenceReconciler:
         live = self.caches.inference_services.store.get(key)
         if live is None or live.metadata.deletion_timestamp is not None:
             self.applier.forget(key)
+            self.inputs.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
         beside = self.accessories.informers()
@@ -72,6 +74,8 @@ class InferenceReconciler:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
         sight = await self._advance(isvc, self._seen(key, isvc))
+        if sight is None:
+            return Result()
         await self._tell(isvc, sight)
         return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
@@ -94,7 +98,8 @@ class InferenceReconciler:
             selector=selector_text(key.name, "inference"),
         )
 
-    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight:
+    async def _advance(self, isvc: CustomResource, sight: Sight) -> Sight | None:
+        """None while something has not been looked at yet: what the status says stands until it has."""
         spec = spec_of(isvc, InferenceServiceSpec)
         if isinstance(spec, Trouble):
             return replace(sight, refused=spec)
@@ -119,10 +124,12 @@ class InferenceReconciler:
         inside = endpoint(isvc, spec, settings=self.settings, cluster_ip=cluster_ip(live))
         return inside, external_endpoint(spec, balancer=balancer(live))
 
-    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight:
-        """Apply the Deployment, when the Model can be served; first what stands beside it."""
-        inputs = self.inputs.gather(isvc.metadata.namespace, spec)
-        if isinstance(inputs, Trouble):
+    async def _run(self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight) -> Sight | None:
+        """Apply the Deployment, when everything that it is made of is there; first what stands beside it."""
+        inputs = self.inputs.gather(key_of(isvc), spec)
+        if inputs is None:
+            return None
+        if isinstance(inputs, Missing):
             sight = await self._accompany(isvc, spec, sight, _of_before(sight))
             return sight if sight.refused else await self._wait(isvc, sight, inputs)
         wanted = deployment(isvc, spec, inputs, self.settings)
@@ -139,12 +146,13 @@ class InferenceReconciler:
             remark=sight.remark or remark(spec, served.spec, served.status),
         )
 
-    async def _wait(self, isvc: CustomResource, sight: Sight, missing: Trouble) -> Sight:
+    async def _wait(self, isvc: CustomResource, sight: Sight, missing: Missing) -> Sight:
         """Leave the Deployment that there is as it is, only more or fewer of its pods."""
         if sight.deployment is not None:
             replicas = sight.scale.replicas
             await self.applier.scale(DEPLOYMENT, key_of(isvc), sight.deployment, replicas, without=REPLICAS)
-        return replace(sight, waiting=missing, model_failed=is_lasting(missing))
+        waiting = missing.waiting
+        return replace(sight, waiting=waiting, model_failed=is_lasting(waiting), held=missing.held)
 
     async def _accompany(
         self, isvc: CustomResource, spec: InferenceServiceSpec, sight: Sight, pods: Mapping[str, Any]

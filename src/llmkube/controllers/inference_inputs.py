@@ -8,26 +8,42 @@ from typing import TYPE_CHECKING
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.desired.inference_plan import model_trouble
-from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.inputs import Inputs, Missing, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
+from llmkube.desired.references import held, references
 from llmkube.kube.kinds import MODEL, Key
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.controllers.caches import Caches
+    from llmkube.controllers.referenced_objects import ReferencedObjects
 
 
 @dataclass(frozen=True, slots=True)
 class InferenceInputs:
-    """Reads stores only."""
+    """Models from the store, Secrets and ConfigMaps from whoever reads them in the background."""
 
     caches: Caches
+    objects: ReferencedObjects
 
-    def gather(self, namespace: str, spec: InferenceServiceSpec) -> Inputs | Trouble:
-        """Return what the pods are made of, or why they cannot be made yet."""
-        served = self._served(namespace, spec.model_ref)
-        return Inputs(served) if isinstance(served, Served) else served
+    def gather(self, key: Key, spec: InferenceServiceSpec) -> Inputs | Missing | None:
+        """Return what the pods are made of, or why they cannot be made; None while nobody has looked yet.
+
+        Somebody looks within seconds, and then the service is reconciled again.
+        """
+        looked = self.objects.look(key, references(spec))
+        referenced = {reference: found for reference, found in looked.items() if found is not None}
+        if len(referenced) < len(looked):
+            return None
+        served, lacking = self._served(key.namespace, spec.model_ref), held(spec, referenced)
+        if isinstance(served, Trouble):
+            return Missing(waiting=served, held=lacking)
+        return Missing(held=lacking) if lacking else Inputs(served, referenced)
+
+    def forget(self, key: Key) -> None:
+        """The service is gone: nothing is read for it any more."""
+        self.objects.forget(key)
 
     def _served(self, namespace: str, name: str) -> Served | Trouble:
         """The Model, when its verified bytes can be served."""

@@ -26,6 +26,7 @@ from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
 from llmkube.controllers.progress import ProgressReader
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.controllers.resolver import Resolver
 from llmkube.kube.apply import Applier
 from llmkube.kube.events import EventRecorder
@@ -75,7 +76,7 @@ def controllers(
     known = caches(client, settings.namespaces)
     events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
-    target = _Target()
+    target, service_target = _Target(), _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
     writer = appliers[MODEL_MANAGER]
@@ -89,14 +90,17 @@ def controllers(
         events=events,
         clock=clock,
     )
+    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue)
     applier = appliers[INFERENCE_MANAGER]
-    beside = InferenceAccessories(known, client, applier)
-    services = InferenceReconciler(known, InferenceInputs(known), beside, applier, events, settings, clock)
+    inputs, beside = InferenceInputs(known, referenced), InferenceAccessories(known, client, applier)
+    services = InferenceReconciler(known, inputs, beside, applier, events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
-    inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
+    inference = service_target.controller = Controller(
+        "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
+    )
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run)
+    background = (events.run, resolver.run, progress.run, referenced.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 

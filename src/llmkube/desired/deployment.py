@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments, effective_context
+from llmkube.desired.chat_template import template_part
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.model_volume import model_files, model_part
@@ -75,8 +76,9 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     return (
         model_part(served, settings),
         _engine_part(name, spec, inputs),
-        keys_part(spec),
-        tls_part(spec),
+        template_part(spec, inputs.referenced),
+        keys_part(spec, inputs.referenced),
+        tls_part(spec, inputs.referenced),
         scrape_part(spec, settings),
         PodPart(pod=user_namespace(settings)),
         PodPart(pod=placement(name, spec, served.spec), container=secured(probes(served.status.size_bytes or 0), spec)),

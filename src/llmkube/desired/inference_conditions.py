@@ -27,6 +27,7 @@ class Stand:
     refused: Trouble | None = None
     waiting: Trouble | None = None
     model_failed: bool = False
+    held: Trouble | None = None
     trouble: Trouble | None = None
     remark: Trouble | None = None
     pods: int = 0
@@ -70,7 +71,7 @@ def _scheduled(stand: Stand) -> Finding:
 def _available(stand: Stand) -> Finding:
     if stand.available:
         return Finding(AVAILABLE, "True", "Serving", "A pod answers")
-    cause = stand.refused or stand.waiting or stand.trouble
+    cause = stand.refused or stand.held or stand.waiting or stand.trouble
     if cause and stand.phase != "Stopped":
         return Finding(AVAILABLE, "False", cause.reason, cause.message)
     return Finding(AVAILABLE, "False", stand.phase, _unavailable(stand))
@@ -87,6 +88,8 @@ def _progressing(stand: Stand) -> Finding:
         return Finding(PROGRESSING, "False", stand.phase, "There is nothing left to do")
     if stand.phase == "Failed":
         return Finding(PROGRESSING, "False", "Failed", "It gets no further unless something is changed")
+    if stand.held:
+        return Finding(PROGRESSING, "True", stand.held.reason, stand.held.message)
     if stand.waiting:
         return Finding(PROGRESSING, "True", "WaitingForModel", stand.waiting.message)
     return Finding(PROGRESSING, "True", stand.phase, f"It is getting ready: {stand.phase}")
@@ -95,7 +98,8 @@ def _progressing(stand: Stand) -> Finding:
 def _degraded(stand: Stand) -> Finding:
     """Waiting for a Model that gets ready is no trouble; one that cannot is."""
     missing = stand.waiting if stand.model_failed and stand.phase != "Stopped" else None
-    cause = stand.refused or missing or stand.trouble or stand.remark
+    held = stand.held if stand.phase != "Stopped" else None
+    cause = stand.refused or held or missing or stand.trouble or stand.remark
     if cause:
         return Finding(DEGRADED, "True", cause.reason, cause.message)
     return Finding(DEGRADED, "False", "AsExpected", "Nothing is wrong")

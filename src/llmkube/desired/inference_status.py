@@ -27,7 +27,8 @@ _IN_PLACE = "; the old pods serve; spec.strategy with maxSurge 0 replaces them i
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """All that was seen. `refused` says why the spec is not honoured, `waiting` why the Model cannot be served yet.
+    """All that was seen. `refused` says why the spec is not honoured, `waiting` why the Model cannot be served yet,
+    `held` what else that the spec refers to is missing or does not fit.
 
     `deployment` and `pods` are what is there now, of whatever generation; `remark` is told and stops nothing.
     """
@@ -39,6 +40,7 @@ class Sight:
     refused: Trouble | None = None
     waiting: Trouble | None = None
     model_failed: bool = False
+    held: Trouble | None = None
     remark: Trouble | None = None
     deployment: Deployment | None = None
     pods: tuple[Pod, ...] = ()
@@ -96,6 +98,7 @@ def _stand(sight: Sight) -> Stand:
         refused=sight.refused,
         waiting=sight.waiting,
         model_failed=sight.model_failed,
+        held=sight.held,
         trouble=found,
         remark=sight.remark,
         pods=len(sight.pods),
@@ -130,9 +133,9 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
     if sight.scale.replicas == 0:
         return "Progressing" if sight.deployment and sight.deployment.status.replicas else "Stopped"
     if sight.deployment is None:
-        return "WaitingForModel" if sight.waiting else "Creating"
+        return "WaitingForModel" if sight.waiting else "Pending" if sight.held else "Creating"
     if is_complete(sight.deployment, replicas=sight.scale.replicas):
-        return "Progressing" if sight.waiting else "Ready"
+        return "Progressing" if sight.waiting or sight.held else "Ready"
     return _rolling_out(sight, sight.deployment, found)
 
 

@@ -1,15 +1,17 @@
 """What an InferenceService is rendered from besides its own spec: the objects that it refers to, as they were found.
 
-Values only; controllers/inference_inputs.py finds them.
+Values only; controllers/inference_inputs.py finds them. `Missing` is what it finds where some of it cannot be used.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from llmkube.api.model import ModelSpec, ModelStatus
+    from llmkube.desired.pod_trouble import Trouble
+    from llmkube.desired.references import Referenced
     from llmkube.kube.objects import CustomResource
 
 
@@ -27,3 +29,12 @@ class Inputs:
     """All that the pods are made of."""
 
     served: Served
+    referenced: Referenced = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why no pods can be made: a Model that cannot be served, or something else that is not as it should be."""
+
+    waiting: Trouble | None = None
+    held: Trouble | None = None

@@ -120,9 +120,10 @@ class PersistentVolumeClaim(Object, frozen=True, rename="camel"):
 
 
 class Data(Object, frozen=True, rename="camel"):
-    """A Secret or a ConfigMap."""
+    """A Secret or a ConfigMap; `binary_data` is a ConfigMap's only."""
 
     data: Mapping[str, str] = {}
+    binary_data: Mapping[str, str] = {}
 
 
 class ContainerStateWaiting(Struct, frozen=True, gc=False, rename="camel"):

@@ -37,6 +37,7 @@ BROKEN: list[tuple[type[Record], dict[str, Any]]] = [
     (InferenceServiceSpec, ISVC | {"extraArgs": ["-m", "/etc/passwd"]}),
     (InferenceServiceSpec, ISVC | {"extraArgs": ["--tools", "all"]}),
     (InferenceServiceSpec, ISVC | {"extraArgs": ["--hf_repo", "a/b"]}),
+    (InferenceServiceSpec, ISVC | {"chatTemplateRef": {"name": "t"}, "jinja": False}),
     (InferenceServiceSpec, ISVC | {"speculative": {"draftModelRef": "m"}}),
     (EnvVar, {"name": "LLAMA_ARG_MODEL", "value": "x"}),
     (EnvVar, {"name": "A", "value": "x", "valueFrom": {"secretKeyRef": KEY}}),
@@ -61,6 +62,7 @@ KEPT: list[tuple[type[Record], dict[str, Any]]] = [
     (InferenceServiceSpec, ISVC | {"cacheTypeV": "f32", "flashAttention": "off"}),
     (InferenceServiceSpec, ISVC | {"ubatchSize": 4096, "batchSize": 4096}),
     (InferenceServiceSpec, ISVC | {"extraArgs": ["--seed", "42", "--models", "--hosts"]}),
+    (InferenceServiceSpec, ISVC | {"chatTemplateRef": {"name": "t"}}),
     (EnvVar, {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": KEY}}),
     (Strategy, {"rollingUpdate": {"maxSurge": "25%"}}),
 ]

@@ -31,7 +31,6 @@ def test_a_model_that_asks_for_more_than_is_done_is_told_where(spec: dict[str, A
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("chatTemplateRef", {"name": "t"}),
         ("reasoning", {}),
         ("speculative", {"draftModelRef": "d"}),
         ("loraAdapters", [{"name": "a", "source": "https://h/a.gguf"}]),

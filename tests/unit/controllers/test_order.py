@@ -14,6 +14,7 @@ from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
@@ -110,10 +111,11 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
-    beside = InferenceAccessories(known, acted, acted)
-    return await InferenceReconciler(
-        known, InferenceInputs(known), beside, acted, acted, OperatorSettings(), HeldClock()
-    ).reconcile(TINY)
+    objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
+    inputs, beside = InferenceInputs(known, objects), InferenceAccessories(known, acted, acted)
+    return await InferenceReconciler(known, inputs, beside, acted, acted, OperatorSettings(), HeldClock()).reconcile(
+        TINY
+    )
 
 
 async def test_a_model_has_its_finalizer_before_anything_is_done_for_it(world: World, known: Caches) -> None:

@@ -12,6 +12,7 @@ from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import ApiError, Forbidden, Invalid
@@ -56,16 +57,9 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
     acting: Any = applier
-    beside = InferenceAccessories(known, acting, acting)
-    reconciler = InferenceReconciler(
-        known,
-        InferenceInputs(known),
-        beside,
-        acting,
-        Silent(),  # type: ignore[arg-type]
-        OperatorSettings(),
-        HeldClock(),
-    )
+    inputs = InferenceInputs(known, ReferencedObjects(acting, clock=HeldClock(), notify=print))
+    beside, silent = InferenceAccessories(known, acting, acting), Silent()
+    reconciler = InferenceReconciler(known, inputs, beside, acting, silent, OperatorSettings(), HeldClock())  # type: ignore[arg-type]
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

@@ -50,7 +50,7 @@ def render(isvc_spec: Factory, model_spec: Factory) -> Factory:
         spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
         files = Files("/models/m.gguf", "/models/p.gguf" if model_read.mmproj_source else None)
         words = arguments("chat", spec, model_read, files=files, context=2048, threads=2)
-        return (*words, *keys_part(spec).args, *spec.extra_args)  # as the Deployment has them
+        return (*words, *keys_part(spec, {}).args, *spec.extra_args)  # as the Deployment has them
 
     return make
 

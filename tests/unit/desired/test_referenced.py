@@ -1,0 +1,72 @@
+"""What is told of a Secret or a ConfigMap: what is in it, never what it says."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+import pytest
+
+from llmkube.desired.referenced import Entry, Found, Reference, found, trouble
+from llmkube.kube.objects import Data, ObjectMeta
+
+KEYS = Reference("Secret", "keys")
+WHERE = "spec.auth.secretRef"
+PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def of_secret(uid: str = "1", **entries: bytes) -> Found:
+    encoded = {name: base64.b64encode(content).decode() for name, content in entries.items()}
+    return found(Data(metadata=ObjectMeta(uid=uid), data=encoded), "Secret")
+
+
+def test_lines_that_say_something_are_counted() -> None:
+    assert of_secret(keys=b"# ours\nfirst\n\n  \nsecond").entries["keys"].lines == 2
+
+
+def test_a_pem_block_is_known_by_its_label() -> None:
+    config = Data(metadata=ObjectMeta(uid="1"), data={"ca.crt": PEM * 20})
+    assert found(config, "ConfigMap").entries["ca.crt"].labels == ("CERTIFICATE",) * 8
+
+
+def test_the_text_of_a_config_map_counts_as_it_is_and_its_binary_data_decoded() -> None:
+    config = Data(metadata=ObjectMeta(uid="1"), data={"a": "YWJj"}, binary_data={"b": "YWJj"})
+    assert {name: each.size for name, each in found(config, "ConfigMap").entries.items()} == {"a": 4, "b": 3}
+
+
+def test_what_is_no_base64_counts_as_empty() -> None:
+    broken = Data(metadata=ObjectMeta(uid="1"), data={"keys": "%%%"})
+    assert found(broken, "Secret").entries["keys"].size == 0
+
+
+def test_another_content_is_another_version_and_what_is_beside_it_is_not() -> None:
+    before = of_secret(keys=b"a", other=b"x").entries["keys"].version
+    assert of_secret(keys=b"a", other=b"y").entries["keys"].version == before
+    assert of_secret(keys=b"b", other=b"x").entries["keys"].version != before
+
+
+def test_a_version_cannot_be_guessed_from_the_content_without_the_objects_uid() -> None:
+    first, second = (of_secret(uid, keys=b"hunter2").entries["keys"].version for uid in ("1", "2"))
+    assert first != second
+    assert first not in {hashlib.sha256(each).hexdigest()[:16] for each in (b"hunter2", b"keys\0hunter2")}
+
+
+@pytest.mark.parametrize(
+    ("there", "reason", "words"),
+    [
+        (Found(problem="none"), "SecretNotFound", "expected Secret keys, found none; create it with a key api-keys"),
+        (of_secret(), "SecretKeyNotFound", "expected a key api-keys in Secret keys, found no keys"),
+        (of_secret(b=b"1", a=b"2"), "SecretKeyNotFound", "found a, b; add it to the Secret"),
+        (of_secret(**{f"k{each}": b"1" for each in range(9)}), "SecretKeyNotFound", "k0, k1, k2, k3, k4 and 4 more"),
+        (of_secret(**{"api-keys": b""}), "SecretEmpty", "found it empty"),
+    ],
+)
+def test_what_is_missing_is_said_with_its_name_and_the_path_of_the_spec(there: Found, reason: str, words: str) -> None:
+    told = trouble(WHERE, KEYS, "api-keys", there)
+    assert told is not None
+    assert (told.reason, told.message.startswith(WHERE)) == (reason, True)
+    assert words in told.message
+
+
+def test_nothing_is_said_of_a_key_that_is_there() -> None:
+    assert trouble(WHERE, KEYS, "api-keys", Found({"api-keys": Entry(1, 1, 0, (), "v")})) is None

@@ -79,7 +79,7 @@ class Api:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection, and lives as long as what is raised from it
-                raise Refused(error.code, json.loads(error.read() or b"{}")) from error
+                raise Refused(error.code, _status(error.read())) from error
 
     def get(self, resource: str, namespace: str = "", name: str = "", subresource: str = "") -> Any:
         return self.ask("GET", path(resource, namespace, name, subresource))
@@ -103,6 +103,15 @@ class Api:
             for each in yaml.safe_load_all(file.read_text()):
                 resource = f"{each['kind'].lower()}s"
                 self.apply(resource, each["metadata"].get("namespace", ""), each)
+
+
+def _status(body: bytes) -> Object:
+    """A Status, or the plain text of a path that is not served."""
+    try:
+        found: Object = json.loads(body or b"{}")
+    except json.JSONDecodeError:
+        return {"message": body.decode(errors="replace").strip()}
+    return found
 
 
 def from_environment() -> Api:

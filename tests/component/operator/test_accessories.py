@@ -81,11 +81,13 @@ def told(service: Object, kind: str) -> Object:
 
 
 def test_a_gateway_api_that_is_not_there_is_told_and_the_service_goes_on(api: Api, here: str, serving: Serving) -> None:
-    route = {"kind": "HTTPRoute", "hosts": ["chat.example.com"], "parentRef": {"name": "edge"}}
-    found = serving(endpoint={"route": route})
+    found = serving(endpoint={"route": GATEWAY_ROUTE})
     assert told(found, "Degraded")["reason"] == "KindNotServed"
     assert "HTTPRoute" in told(found, "Degraded")["message"]
     assert found["status"]["externalEndpoint"] == "http://chat.example.com/v1/chat/completions"
+
+
+GATEWAY_ROUTE = {"kind": "HTTPRoute", "hosts": ["chat.example.com"], "parentRef": {"name": "edge"}}
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@ PROGRESS = click.option(
 @click.option("--result", type=click.Path(path_type=Path), help="File for the last event (the termination message).")
 @click.option("--allow", multiple=True, metavar="HOST|CIDR", help="Address besides public ones; may be repeated.")
 @click.option("--allow-root", multiple=True, type=click.Path(path_type=Path), help="Directory for file:// sources.")
+@click.option("--recheck", is_flag=True, help="First read again what is there of --sha256; fetch anew what is damaged.")
 @click.option("--collect", is_flag=True, help="Afterwards, remove the Model's older files that nothing else refers to.")
 @click.option(
     "--keep",
@@ -125,6 +126,7 @@ def _request(options: dict[str, Any]) -> FetchRequest:
         ca_bundle=Path(bundle) if bundle else None,
         keep=options["keep"] if options["keep"] or options["collect"] else None,
         accept=complete(options["source"]),
+        recheck=options["recheck"],
     )
 
 
@@ -133,7 +135,9 @@ def request_of(source: str, cache: Path, pin: str, sha256: str) -> FetchRequest:
     from llmkube.cli.resolving import EVERYWHERE
 
     options = {"source": source, "cache": cache, "namespace": "", "name": pin, "sha256": sha256, "size": None}
-    request = _request({**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False})
+    request = _request(
+        {**options, "allow": EVERYWHERE, "allow_root": (Path("/"),), "keep": (), "collect": False, "recheck": False}
+    )
     return replace(request, pinned=True)
 
 
@@ -181,6 +185,7 @@ def _done(found: Fetched) -> dict[str, Any]:
         "etag": found.etag,
         "files": found.files,
         "removedBytes": found.removed,
+        "damagedBytes": found.damaged,
     }
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from llmkube.api.model import ModelSpec
 from llmkube.desired.cache import claim_name
+from llmkube.desired.damage import could_not_read
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
@@ -121,6 +122,14 @@ class Caches:
         key = _bytes(namespace, claim, sha256)
         pods = self.pods.store.by_index("served", key)
         return bool(self.deployments.store.by_index("served", key)) or serves(pods, namespace, claim, sha256)
+
+    def pods_serving(self, namespace: str, claim: str, sha256: str) -> tuple[objects.Pod, ...]:
+        """Return the pods that serve these bytes out of this claim, or try to."""
+        return tuple(self.pods.store.by_index("served", _bytes(namespace, claim, sha256)))
+
+    def models_unread(self, pod: objects.Pod) -> list[Key]:
+        """Return the Models of the claims of a pod whose engine could not read its file."""
+        return self.models_mounted(pod) if could_not_read(pod) else []
 
     def is_rolling_out(self, namespace: str) -> bool:
         """Whether a Deployment of ours has pods of before: it says so itself, also where its pods were not seen yet.

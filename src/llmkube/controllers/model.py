@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.model_collection import ModelCollection
     from llmkube.controllers.model_fetch import ModelFetch
+    from llmkube.controllers.model_recheck import ModelRecheck
     from llmkube.controllers.model_sources import ModelSources
     from llmkube.controllers.progress import ProgressReader
     from llmkube.kube.apply import Applier
@@ -49,6 +50,7 @@ class ModelReconciler:
     progress: ProgressReader
     fetch: ModelFetch
     collection: ModelCollection
+    recheck: ModelRecheck
     events: EventRecorder
     clock: Clock
 
@@ -68,6 +70,7 @@ class ModelReconciler:
             return Result()
         await self.applier.set_finalizer(MODEL, model, FINALIZER)
         sight = await self.collection.advance(model, await self._advance(key, model))
+        sight = await self.recheck.advance(model, sight)
         await self._tell(key, model, sight)
         return Result(requeue_after=self.applier.again(key, lag, sight.retry_in))
 
@@ -80,6 +83,7 @@ class ModelReconciler:
         self._forget(key)
         await self.fetch.stop(model)
         await self.collection.stop(model)
+        await self.recheck.stop(model)
         await self.applier.remove_finalizer(MODEL, model, FINALIZER)
 
     async def _advance(self, key: Key, model: CustomResource) -> Sight:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import MADE_BY_US, serves
 from llmkube.controllers.refusal import REFUSALS, refusal
-from llmkube.desired.collect_job import collect_job, collect_job_name
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.fetch_retry import PAUSE_SECONDS, retry
 from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
+from llmkube.desired.upkeep_job import collect_job, collect_job_name
 from llmkube.kube.kinds import JOB, POD, Key
 
 if TYPE_CHECKING:

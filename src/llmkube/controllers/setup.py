@@ -23,6 +23,7 @@ from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
 from llmkube.controllers.model_collection import ModelCollection
 from llmkube.controllers.model_fetch import ModelFetch
+from llmkube.controllers.model_recheck import ModelRecheck
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
 from llmkube.controllers.progress import ProgressReader
@@ -87,6 +88,7 @@ def controllers(
         progress=progress,
         fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer), settings, clock),
         collection=ModelCollection(known, client, writer, settings, clock),
+        recheck=ModelRecheck(known, writer, settings),
         events=events,
         clock=clock,
     )
@@ -112,6 +114,7 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     mapped(controller, known.pods, known.models_of_pod)
     mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
     mapped(controller, known.pods, known.models_retaining)
+    mapped(controller, known.pods, known.models_unread)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
     mapped(controller, known.inference_services, known.model_of_service, part=attrgetter("spec"))
 

@@ -22,11 +22,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"v1/models(/(?!\.)[^/\x00-\x1f\x7f]{1,255}){4}")
 
 
-class Done(Struct, frozen=True, tag_field="event", tag="done"):
+class Done(Struct, frozen=True, rename="camel", tag_field="event", tag="done"):
     """Verified and in the cache: `path` is relative to the cache's root, `bytes` the sum of all `files`.
 
     `gguf` and `memory` are what the header of these very bytes says, as the status has it. The `projector` is another
-    fetch's, of the same pod.
+    fetch's, of the same pod. `damaged_bytes` were there, were not what their name said, and were fetched anew.
     """
 
     sha256: str
@@ -37,6 +37,7 @@ class Done(Struct, frozen=True, tag_field="event", tag="done"):
     gguf: dict[str, Any] | None = None
     memory: dict[str, Any] | None = None
     projector: Done | None = None
+    damaged_bytes: int = 0
 
     @property
     def facts(self) -> GGUFFacts | None:

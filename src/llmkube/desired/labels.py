@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from llmkube.kube.objects import CustomResource
 
-Component = Literal["inference", "fetch", "cache", "collect"]
+Component = Literal["inference", "fetch", "cache", "collect", "recheck"]
 
 NAME = "app.kubernetes.io/name"
 INSTANCE = "app.kubernetes.io/instance"

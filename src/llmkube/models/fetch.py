@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from llmkube.models.cache import Blob, Cache, Holds
+from llmkube.models.collect import ModelName
 from llmkube.models.copy import Copy
 from llmkube.models.download import Download, tidied
 from llmkube.models.errors import SourceError
@@ -22,6 +23,7 @@ from llmkube.models.retry import retried
 from llmkube.models.session import open_session
 from llmkube.models.slots import Slots
 from llmkube.models.source import parse
+from llmkube.models.verify import drop_damaged
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -55,6 +57,7 @@ async def fetch(request: FetchRequest, report: Report) -> Fetched:
     groups = _groups(wanted)
     cache = Cache(request.cache)
     await asyncio.to_thread(cache.prepare)
+    damaged = await asyncio.to_thread(_rechecked, cache, request)
     meter = Meter(sum(map(len, groups)), report)
     if request.size is not None and len(groups) == len(groups[0]) == 1:
         meter.size(0, request.size)
@@ -63,7 +66,14 @@ async def fetch(request: FetchRequest, report: Report) -> Fetched:
             got = await _Fetch(request, cache, holds, meter, remote, Slots()).all(
                 [part for group in groups for part in group]
             )
-        return await named(request, cache, _grouped(wanted, groups, got), meter.waiting)
+        found = await named(request, cache, _grouped(wanted, groups, got), meter.waiting)
+        return replace(found, damaged=damaged)
+
+
+def _rechecked(cache: Cache, request: FetchRequest) -> int:
+    if not request.recheck:
+        return 0
+    return drop_damaged(cache, ModelName(request.namespace, request.name), request.sha256)
 
 
 def _groups(wanted: list[Wanted]) -> list[list[_Part]]:

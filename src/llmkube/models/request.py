@@ -27,7 +27,8 @@ class FetchRequest:
     """`sha256` is the model's digest when the spec names one; `size` in bytes of all parts when it is known.
 
     `keep`: after success the Model's other links go, but those of these digests (12 digits), and so do blobs that
-    nothing needs then; None keeps everything. `pinned`: no Model is meant, `name` is that of a pin.
+    nothing needs then; None keeps everything. `pinned`: no Model is meant, `name` is that of a pin. `recheck`: what is
+    there of `sha256` is read again first, and what is damaged is fetched anew.
     """
 
     source: str
@@ -43,6 +44,7 @@ class FetchRequest:
     beside: tuple[Wanted, ...] = ()
     keep: tuple[str, ...] | None = None
     pinned: bool = False
+    recheck: bool = False
     accept: Accept | None = None
 
 
@@ -50,7 +52,8 @@ class FetchRequest:
 class Fetched:
     """`path` is relative to the cache's root: the model's first file. `beside` are the first files of the others.
 
-    `sha256`, `bytes` and `files` are the model's alone; `removed` are the bytes that went from the cache.
+    `sha256`, `bytes` and `files` are the model's alone; `removed` are the bytes that went from the cache, `damaged`
+    those that were fetched anew because what was there was not what its name said.
     """
 
     sha256: str
@@ -60,3 +63,4 @@ class Fetched:
     files: int
     beside: tuple[str, ...] = ()
     removed: int = 0
+    damaged: int = 0

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from llmkube.models.cache import blob_lock
+from llmkube.models.inventory import inventory
 from llmkube.models.layout import storage_error
 from llmkube.models.locks import attempt
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from llmkube.models.cache import Cache
-    from llmkube.models.collect import BlobEntry
+    from llmkube.models.collect import BlobEntry, ModelName
 
 BLOCK = 4 * 1024 * 1024
 
@@ -36,6 +37,22 @@ def found_digest(cache: Cache, blob: BlobEntry, moved: Callable[[int], None]) ->
     except OSError as error:
         raise storage_error(cache.root, error) from None
     return sha256.hexdigest()
+
+
+def drop_damaged(cache: Cache, model: ModelName, digest: str) -> int:
+    """Read again what a model's name points to at this digest; remove what is damaged, and return how many bytes went.
+
+    SourceError when the disk does not give them.
+    """
+    found = inventory(cache)
+    links = (each for each in found.links if each.model == model and digest.startswith(each.digest12))
+    wanted = {sha256 for each in links for sha256 in each.blobs}
+    damaged = [each for each in found.blobs if each.sha256 in wanted and _is_damaged(cache, each)]
+    return sum(each.size for each in damaged if drop(cache, each))
+
+
+def _is_damaged(cache: Cache, blob: BlobEntry) -> bool:
+    return found_digest(cache, blob, lambda _: None) not in {None, blob.sha256}
 
 
 def _opened(place: Path) -> int:

@@ -206,3 +206,19 @@ def test_the_engine_loads_the_verified_projector_beside_the_model_and_without_on
     until(lambda: properties(endpoint)["modalities"]["vision"], lambda sees: sees is False)
     assert local.model("seeing")["status"].get("mmproj") is None
     local.llmkube("delete", "seeing", "model/seeing")
+
+
+def test_a_file_that_rots_is_found_by_the_engine_and_fetched_anew(local: LocalMode, models: ModelServer) -> None:
+    local.apply(model("rotten", models.url("smollm2.gguf")), service("rotten", "rotten"))
+    local.until_ready("rotten")
+    status = local.model("rotten")["status"]
+    (blob,) = {each.resolve() for each in (local.home / "local").rglob(status["path"])}
+    blob.chmod(0o644)
+    with blob.open("r+b") as file:
+        file.write(bytes(4096))
+    (pod,) = local.pods("rotten")
+    local.kubectl("delete", "pod", pod["metadata"]["name"])
+    until(lambda: digest(blob), lambda found: found == status["sha256"])
+    local.until_ready("rotten")
+    assert served(local, "rotten") == [status["sha256"]]
+    local.llmkube("delete", "rotten", "model/rotten")

@@ -38,10 +38,7 @@ def test_the_documented_policy_says_where_models_come_from_and_who_makes_routes(
         status = until(lambda: api.get("validatingadmissionpolicies", "", policy["metadata"]["name"])["status"])
         assert not (status.get("typeChecking") or {}).get("expressionWarnings"), status
         until(lambda: refusal(api, "models", here, documents()[0]), lambda said: "models come from" in said)
-        for spec, line in (
-            ({"endpoint": {"route": ROUTE}}, "routes are made"),
-            ({"image": "mine:1"}, "images are used"),
-        ):
+        for spec, line in (WITH_ROUTE, WITH_IMAGE):
             assert line in refusal(api, "inferenceservices", here, documents(**spec)[1])
         api.apply("inferenceservices", here, plain)
     finally:

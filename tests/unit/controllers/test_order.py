@@ -102,7 +102,7 @@ def there(spec: dict[str, Any], **metadata: Any) -> CustomResource:
 
 async def model(world: World, known: Caches, **metadata: Any) -> Result:
     known.models.store.apply(there({"source": "https://models.example/tiny.gguf"}, **metadata))
-    parts: Any = dict.fromkeys(("applier", "progress", "fetch", "collection", "events"), world)
+    parts: Any = dict.fromkeys(("applier", "progress", "fetch", "collection", "recheck", "events"), world)
     asked: Any = world
     sources = ModelSources(asked, asked, OperatorSettings())
     return await ModelReconciler(caches=known, clock=HeldClock(), sources=sources, **parts).reconcile(TINY)
@@ -134,7 +134,7 @@ async def test_a_model_that_is_being_deleted_is_let_go_when_its_fetch_has_ended_
     world: World, known: Caches
 ) -> None:
     assert await model(world, known, **DELETED) == Result()
-    assert world.did == ["forget", "forget", "stop", "stop", "remove the finalizer"]
+    assert world.did == ["forget", "forget", "stop", "stop", "stop", "remove the finalizer"]
 
 
 async def test_for_a_service_that_is_being_deleted_nothing_is_applied(world: World, known: Caches) -> None:

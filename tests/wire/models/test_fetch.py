@@ -260,3 +260,34 @@ async def test_two_files_of_one_name_cannot_be_linked_together(server: FileServe
     error = await refused(fetched, beside=(Wanted(server.url.replace("model.gguf", "other/model.gguf")),))
     assert error.reason == "InvalidSource"
     assert "model.gguf" in error.message
+
+
+def damage(place: Path) -> None:
+    """Change one byte of the blob, in place, as a disk does."""
+    content = bytearray(place.read_bytes())
+    content[1000] ^= 1
+    place.chmod(0o644)
+    place.write_bytes(content)
+
+
+async def test_a_recheck_reads_what_is_there_and_fetches_anew_what_is_damaged(
+    server: FileServer, fetched: Fetch, cache: Path
+) -> None:
+    done = await fetched()
+    sound = await fetched(sha256=server.sha256, recheck=True)
+    assert (sound.damaged, server.sent <= len(server.content) + 1) == (0, True)
+    damage((cache / done.path).resolve())
+    assert (await fetched(sha256=server.sha256)).damaged == 0, "only a recheck reads"
+    again = await fetched(sha256=server.sha256, recheck=True)
+    assert (again.damaged, again.path) == (len(server.content), done.path)
+    assert (cache / done.path).read_bytes() == server.content
+
+
+async def test_a_recheck_leaves_other_models_bytes_alone(server: FileServer, fetched: Fetch, cache: Path) -> None:
+    await fetched()
+    first = server.sha256
+    server.content, server.etag = gguf(), '"two"'
+    other = await fetched(name="other")
+    damage((cache / other.path).resolve())
+    assert (await fetched(sha256=server.sha256, recheck=True, name="tiny")).damaged == 0
+    assert first != server.sha256

@@ -1,0 +1,65 @@
+"""A service under load on a real cluster: what is asked is answered whole, whatever happens to the pods meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from e2e.conftest import Cluster
+
+pytestmark = pytest.mark.timeout(1200)
+LOAD = Path(__file__).with_name("load.py").read_text()
+STREAMS = int(os.environ.get("LLMKUBE_E2E_STREAMS", "500"))
+SERVICE = "stream"
+STREAM = """
+import sys, urllib.request
+body = b'{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 12, "stream": true}'
+request = urllib.request.Request(sys.argv[1] + "/v1/chat/completions", body, {"Content-Type": "application/json"})
+for line in urllib.request.urlopen(request, timeout=60):
+    print(line.decode(), end="")
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def served(cluster: Cluster) -> None:
+    cluster.apply(cluster.model(SERVICE), cluster.service(SERVICE, SERVICE, replicas=2, parallel=4, contextSize=2048))
+    cluster.llmkube("wait", SERVICE, "--timeout", "300s")
+
+
+def test_an_answer_streams_through_the_services_dns_name(client: Cluster) -> None:
+    url = client.get(f"isvc/{SERVICE}")["status"]["endpoint"].removesuffix("/v1/chat/completions")
+    assert f".{client.namespace}.svc." in url
+    lines = [each for each in client.in_client(STREAM, url).splitlines() if each.startswith("data: ")]
+    assert lines[-1] == "data: [DONE]"
+    words = [json.loads(each.removeprefix("data: "))["choices"][0]["delta"].get("content") for each in lines[:-1]]
+    assert len([each for each in words if each]) > 2
+
+
+def test_no_stream_is_lost_in_a_roll_out_a_scale_down_and_with_a_deleted_pod(
+    client: Cluster, until: Callable[..., Any]
+) -> None:
+    url = f"http://{SERVICE}.{client.namespace}.svc:8080"
+    with ThreadPoolExecutor(1) as background:
+        load = background.submit(client.in_client, LOAD, url, str(STREAMS), "8")
+        client.apply(client.service(SERVICE, SERVICE, replicas=2, parallel=4, contextSize=1024))
+        until(lambda: client.pods(SERVICE), lambda pods: len(pods) == 2 and all("1024" in args(each) for each in pods))
+        client.llmkube("wait", SERVICE, "--timeout", "300s")
+        client.kubectl("delete", "pod", client.pods(SERVICE)[0]["metadata"]["name"], "--wait=false")
+        client.llmkube("wait", SERVICE, "--timeout", "300s")
+        client.kubectl("scale", f"isvc/{SERVICE}", "--replicas=1")
+        until(lambda: client.pods(SERVICE), lambda pods: len(pods) == 1)
+        assert not load.done(), "the load ended before all was done to the pods; raise LLMKUBE_E2E_STREAMS"
+        outcomes = json.loads(load.result())
+    assert outcomes == {"whole": STREAMS}
+
+
+def args(pod: dict[str, Any]) -> list[str]:
+    return pod["spec"]["containers"][0].get("args") or []

@@ -143,7 +143,7 @@ def test_every_flag_reaches_a_parameter_that_the_package_has(tmp_path: Path) -> 
     file.write_text("text")
     words = {"-fa": "auto", "-sm": "layer", "-ctk": "f16", "-ctv": "f16", "-lm": "auto", "--rope-scaling": "none"}
     words |= {"--reasoning-format": "auto", "--pooling": "mean", "--api-key-file": str(file)}
-    words |= {"--chat-template-file": str(file)}
+    words |= {"--chat-template-file": str(file), "--lora-scaled": f"{file}:1", "--spec-type": "draft-simple"}
     for flag in set(FLAGS.values()):
         value = next((words[name] for name in flag.names if name in words), "1")
         assert _parameters(flag.settings(value))

@@ -16,6 +16,7 @@ SERVICES = (
     "inference_inputs.py",
     "inference_accessories.py",
     "network_policy.py",
+    "fitting.py",
 )
 INPUTS = ("references.py", "referenced.py", "drafts.py", "adapters.py")
 

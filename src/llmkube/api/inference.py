@@ -100,9 +100,9 @@ class InferenceServiceSpec(Record):
     reasoning: Reasoning | None = None
     """How the model's thinking is treated. Not yet honoured, and refused."""
     speculative: Speculative | None = None
-    """A small model that drafts for the large one. Not yet honoured, and refused."""
+    """A small model that drafts for the large one, with the same vocabulary."""
     lora_adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
-    """LoRA adapters to load beside the model. Not yet honoured, and refused."""
+    """LoRA adapters to load beside the model. Each is a Model of its own, named after the service and the adapter."""
     extra_args: Annotated[
         tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64, json_schema_extra=LIST_ATOMIC)
     ] = ()

@@ -63,4 +63,14 @@ INFERENCE_RULES = (
         values=lambda spec: (spec.model_ref,),
         fix="name a smaller model of the same vocabulary",
     ),
+    Rule(
+        field="speculative",
+        cel="!has(self.speculative) || self.mode == 'chat'",
+        holds=lambda spec: spec.speculative is None or spec.mode == "chat",
+        expected="no speculative unless mode is chat",
+        found="%s",
+        found_cel=("self.mode",),
+        values=lambda spec: (spec.mode,),
+        fix="nothing is generated that could be drafted: remove it, or change mode",
+    ),
 )

@@ -128,6 +128,23 @@ class Progress(Record):
     """Seconds that the rest takes at this rate; absent while that cannot be told."""
 
 
+class Tokenizer(Record):
+    """What the header says of the vocabulary."""
+
+    model: Word | None = None
+    """Kind, e.g. gpt2 or llama."""
+    add_bos: bool | None = None
+    """Whether a text is begun with a token of its own."""
+    add_eos: bool | None = None
+    """Whether a text is ended with a token of its own."""
+    bos: Count | None = None
+    """The token that begins a text."""
+    eos: Count | None = None
+    """The token that ends a text."""
+    digest: Word | None = None
+    """Digest of the tokens but for the first five: models with the same one can draft for each other."""
+
+
 class GGUFFacts(Record):
     """What the header of the file says."""
 
@@ -161,6 +178,12 @@ class GGUFFacts(Record):
     """Whether the file carries a chat template."""
     split_count: Count | None = None
     """Number of files the model is split into."""
+    type: Word | None = None
+    """What the file is, as it says itself: model, adapter or mmproj."""
+    adapter_type: Word | None = None
+    """Kind of an adapter, e.g. lora."""
+    tokenizer: Tokenizer | None = None
+    """The vocabulary."""
 
 
 class ModelMemory(Record):

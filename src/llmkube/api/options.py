@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from llmkube.api.fields import MAP_ATOMIC, DataKey, Digest, LabelName, ObjectName, Record, SecretName, Source
+from llmkube.api.rules import Rule
 
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 _Tokens = Annotated[int, Field(ge=0, le=1024, json_schema_extra={"format": "int32"})]
@@ -36,9 +37,26 @@ class Speculative(Record):
     draft_model_ref: ObjectName
     """Name of the Model, in the same namespace, that drafts."""
     max_tokens: _Tokens | None = None
-    """The most tokens to draft at a time."""
+    """The most tokens to draft at a time; 3 by default."""
     min_tokens: _Tokens | None = None
-    """The fewest tokens to draft at a time."""
+    """The fewest tokens to draft at a time; 0 by default."""
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            field="minTokens",
+            cel="!has(self.minTokens) || self.minTokens <= (has(self.maxTokens) ? self.maxTokens : 3)",
+            holds=lambda said: said.min_tokens is None or said.min_tokens <= _most(said),
+            expected="at most maxTokens (3 when not set)",
+            found="%d",
+            found_cel=("self.minTokens",),
+            values=lambda said: (said.min_tokens,),
+            fix="lower minTokens or raise maxTokens",
+        ),
+    )
+
+
+def _most(said: Speculative) -> int:
+    return 3 if said.max_tokens is None else said.max_tokens
 
 
 class LoraAdapter(Record):

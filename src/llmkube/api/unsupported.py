@@ -34,8 +34,6 @@ def _of_sharding(spec: ModelSpec) -> Iterator[tuple[str, str]]:
 
 _INFERENCE = (
     ("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),
-    ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
-    ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),
     ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
 )
 

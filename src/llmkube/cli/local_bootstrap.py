@@ -81,8 +81,9 @@ def arguments(environ: Mapping[str, str]) -> list[str]:
     flags += ["--health-host", "0.0.0.0", "--health-port", str(HEALTH_PORT)]  # noqa: S104 - the pod's address
     for network in (*LOOPBACK, *words(environ.get("LLMKUBE_SOURCE_ALLOW", ""))):
         flags += ["--source-allow", network]
-    if interval := environ.get("LLMKUBE_REFRESH_INTERVAL"):
-        flags += ["--refresh-interval", interval]
+    for flag in ("--refresh-interval", "--reference-interval"):
+        if interval := environ.get(f"LLMKUBE{flag[1:].replace('-', '_').upper()}"):
+            flags += [flag, interval]
     for root in words(environ.get("LLMKUBE_SOURCE_ROOTS", "")) or words(environ.get("HOME", "")):
         flags += ["--source-root", root]
     return flags

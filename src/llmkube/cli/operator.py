@@ -155,6 +155,15 @@ class Options:
     help="How often the source of a Model with refresh OnChange is looked at.",
 )
 @click.option(
+    "--reference-interval",
+    "reference_seconds",
+    type=click.FloatRange(min=1.0),
+    default=60.0,
+    envvar="LLMKUBE_REFERENCE_INTERVAL",
+    metavar="SECONDS",
+    help="How often Secrets and ConfigMaps that InferenceServices name are read.",
+)
+@click.option(
     "--scrape",
     type=click.Choice(get_args(Scrape)),
     default="annotations",

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from llmkube.api.model import ModelSpec
+from llmkube.desired.adapters import adapter_name
 from llmkube.desired.cache import claim_name
 from llmkube.desired.damage import could_not_read
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
-from llmkube.desired.model_volume import MODEL_DIGEST
+from llmkube.desired.model_volume import used_digests
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects
@@ -51,8 +52,18 @@ if TYPE_CHECKING:
 MADE_BY_US = f"{NAME}=llmkube"
 
 
-class _Reference(msgspec.Struct, rename="camel"):
+class _Draft(msgspec.Struct, rename="camel"):
+    draft_model_ref: str = ""
+
+
+class _Adapter(msgspec.Struct):
+    name: str = ""
+
+
+class _References(msgspec.Struct, rename="camel"):
     model_ref: str = ""
+    speculative: _Draft | None = None
+    lora_adapters: tuple[_Adapter, ...] = ()
 
 
 class _Entry(msgspec.Struct):
@@ -104,8 +115,8 @@ class Caches:
         """Return the Models that keep their bytes in a claim, whoever owns it."""
         return [key_of(each) for each in self.models.store.by_index("claim", str(key_of(claim)))]
 
-    def model_of_service(self, service: objects.CustomResource) -> list[Key]:
-        """Return the Model that an InferenceService refers to, whether it is there or not."""
+    def models_of_service(self, service: objects.CustomResource) -> list[Key]:
+        """Return the Models that an InferenceService refers to, whether they are there or not."""
         return [Key(service.metadata.namespace, name) for name in _models_of(service)]
 
     def models_mounted(self, pod: objects.Pod) -> list[Key]:
@@ -220,11 +231,13 @@ def _by_model(service: objects.CustomResource) -> Iterable[str]:
 
 
 def _models_of(service: objects.CustomResource) -> Iterable[str]:
-    """A spec that is no InferenceService refers to nothing."""
+    """Its own, its draft and those of its adapters; a spec that is no InferenceService refers to nothing."""
     try:
-        return (msgspec.json.decode(service.spec, type=_Reference).model_ref,)
+        found = msgspec.json.decode(service.spec, type=_References)
     except msgspec.MsgspecError:
         return ()
+    draft = (found.speculative.draft_model_ref,) if found.speculative else ()
+    return {found.model_ref, *draft, *(adapter_name(service.metadata.name, each.name) for each in found.lora_adapters)}
 
 
 def _by_target(autoscaler: objects.HorizontalPodAutoscaler) -> Iterable[str]:
@@ -256,11 +269,11 @@ def _by_mounts(pod: objects.Pod) -> Iterable[str]:
 def _served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
     """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they may be in."""
     pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
-    digest = pod.metadata.annotations.get(MODEL_DIGEST) if pod else None
-    if pod is None or digest is None:
+    if pod is None:
         return ()
-    claims = (volume.persistent_volume_claim for volume in pod.spec.volumes)
-    return {_bytes(obj.metadata.namespace, each.claim_name, digest) for each in claims if each is not None}
+    claims = [each.claim_name for volume in pod.spec.volumes if (each := volume.persistent_volume_claim) is not None]
+    digests = used_digests(pod.metadata.annotations)
+    return {_bytes(obj.metadata.namespace, claim, digest) for claim in claims for digest in digests}
 
 
 def _template(deployment: objects.Deployment) -> objects.Pod | None:

@@ -18,12 +18,14 @@ from llmkube.controllers.caches import with_kind
 from llmkube.controllers.inference_accessories import LOOK_AGAIN
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.accessories import accessories, fetches
+from llmkube.desired.arguments import effective_context
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint, external_endpoint
 from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
+from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.network_policy import shut_out
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
@@ -38,6 +40,7 @@ from llmkube.runtime.outcome import Result
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from llmkube.controllers.adapter_models import AdapterModels
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.inference_accessories import InferenceAccessories
     from llmkube.controllers.inference_inputs import InferenceInputs
@@ -55,6 +58,7 @@ class InferenceReconciler:
     caches: Caches
     inputs: InferenceInputs
     accessories: InferenceAccessories
+    adapters: AdapterModels
     applier: Applier
     events: EventRecorder
     settings: OperatorSettings
@@ -68,8 +72,8 @@ class InferenceReconciler:
             self.inputs.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
-        beside = self.accessories.informers()
-        lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services, *beside))
+        made = (caches.inference_services, caches.models, caches.deployments, caches.services)
+        lag = self.applier.lag(key, (*made, *self.accessories.informers()))
         if lag is Lag.WAIT:
             return Result(requeue=True)
         isvc = with_kind(live, INFERENCE_SERVICE)
@@ -112,7 +116,10 @@ class InferenceReconciler:
             return sight
         try:
             inside, outside = await self._serve(isvc, spec)
-            return await self._run(isvc, spec, replace(sight, endpoint=inside, external_endpoint=outside))
+            sight = replace(sight, endpoint=inside, external_endpoint=outside)
+            if trouble := await self.adapters.advance(isvc, spec):
+                return replace(sight, held=trouble)
+            return await self._run(isvc, spec, sight)
         except REFUSALS as error:
             await self._tell(isvc, replace(sight, refused=refusal(error)))
             raise
@@ -139,11 +146,12 @@ class InferenceReconciler:
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         served = inputs.served
+        beside = memory_beside(spec, inputs, context=effective_context(spec, served.status.gguf).size)
         return replace(
             sight,
             gpus=gpus(spec, served.spec),
-            plan=plan(spec, served.spec, served.status),
-            remark=sight.remark or remark(spec, served.spec, served.status),
+            plan=plan(spec, served.spec, served.status, beside=beside),
+            remark=sight.remark or remark(spec, served.spec, served.status, beside=beside),
         )
 
     async def _wait(self, isvc: CustomResource, sight: Sight, missing: Missing) -> Sight:

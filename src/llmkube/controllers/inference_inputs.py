@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
-from llmkube.desired.inference_plan import model_trouble
-from llmkube.desired.inputs import Inputs, Missing, Served
+from llmkube.desired import adapters
+from llmkube.desired.drafts import WHERE as DRAFT
+from llmkube.desired.fitting import unfit
+from llmkube.desired.inference_plan import SERVED, model_trouble
+from llmkube.desired.inputs import Adapter, Inputs, Missing, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.references import held, references
@@ -16,6 +19,7 @@ from llmkube.kube.kinds import MODEL, Key
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
+    from llmkube.api.options import LoraAdapter
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.referenced_objects import ReferencedObjects
 
@@ -36,20 +40,41 @@ class InferenceInputs:
         referenced = {reference: found for reference, found in looked.items() if found is not None}
         if len(referenced) < len(looked):
             return None
-        served, lacking = self._served(key.namespace, spec.model_ref), held(spec, referenced)
-        if isinstance(served, Trouble):
-            return Missing(waiting=served, held=lacking)
-        return Missing(held=lacking) if lacking else Inputs(served, referenced)
+        lacking = held(spec, referenced)
+        models = self._models(key, spec)
+        if isinstance(models, Trouble):
+            return Missing(waiting=models, held=lacking)
+        lacking = lacking or unfit(models)
+        return Missing(held=lacking) if lacking else replace(models, referenced=referenced)
 
     def forget(self, key: Key) -> None:
         """The service is gone: nothing is read for it any more."""
         self.objects.forget(key)
 
-    def _served(self, namespace: str, name: str) -> Served | Trouble:
-        """The Model, when its verified bytes can be served."""
+    def _models(self, key: Key, spec: InferenceServiceSpec) -> Inputs | Trouble:
+        """The Model, its draft and its adapters, when the verified bytes of all are there."""
+        served = self._served(key.namespace, spec.model_ref)
+        if isinstance(served, Trouble):
+            return served
+        draft = self._served(key.namespace, spec.speculative.draft_model_ref, DRAFT) if spec.speculative else None
+        if isinstance(draft, Trouble):
+            return draft
+        adapters = [self._adapter(key, each) for each in spec.lora_adapters]
+        missing = next((each for each in adapters if isinstance(each, Trouble)), None)
+        return missing or Inputs(served, draft, tuple(each for each in adapters if isinstance(each, Adapter)))
+
+    def _adapter(self, key: Key, adapter: LoraAdapter) -> Adapter | Trouble:
+        where, name = adapters.where(adapter.name), adapters.adapter_name(key.name, adapter.name)
+        if self.caches.models.store.get(Key(key.namespace, name)) is None:
+            return Trouble("ModelNotReady", f"{where}: Model {name} is not ready yet: Pending")
+        found = self._served(key.namespace, name, where)
+        return found if isinstance(found, Trouble) else Adapter(adapter.name, found, adapter.scale or 0.0)
+
+    def _served(self, namespace: str, name: str, where: str = SERVED) -> Served | Trouble:
+        """A Model, when its verified bytes can be used."""
         found = self.caches.models.store.get(Key(namespace, name))
         status = status_of(found, ModelStatus) if found else ModelStatus()
-        trouble = model_trouble(name, found, status)
+        trouble = model_trouble(name, found, status, where=where)
         if found is None or trouble is not None:
             return trouble or Trouble("ModelNotFound", name)
         spec = spec_of(found, ModelSpec)

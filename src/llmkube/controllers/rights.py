@@ -59,7 +59,7 @@ class Right:
 
 OURS = (MODEL, INFERENCE_SERVICE)
 IN_THE_CLUSTER = (
-    Right((MODEL,), (*WATCHED, "patch"), why="patch sets and removes the finalizer"),
+    Right((MODEL,), (*APPLIED, "delete"), why="the finalizer; a Model of its own for each LoRA adapter of a service"),
     Right((INFERENCE_SERVICE,), WATCHED),
     Right(OURS, ("patch",), "status"),
     Right(OURS, ("update",), "finalizers", "what is owned may block deletion, where the cluster asks for this right"),

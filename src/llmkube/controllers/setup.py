@@ -14,6 +14,7 @@ from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
@@ -92,10 +93,11 @@ def controllers(
         events=events,
         clock=clock,
     )
-    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue)
-    applier = appliers[INFERENCE_MANAGER]
-    inputs, beside = InferenceInputs(known, referenced), InferenceAccessories(known, client, applier)
-    services = InferenceReconciler(known, inputs, beside, applier, events, settings, clock)
+    every = settings.reference_seconds
+    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue, every=every)
+    writes = appliers[INFERENCE_MANAGER]
+    inputs, beside = InferenceInputs(known, referenced), InferenceAccessories(known, client, writes)
+    services = InferenceReconciler(known, inputs, beside, AdapterModels(known, writes), writes, events, settings, clock)
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = service_target.controller = Controller(
         "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
@@ -116,13 +118,14 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     mapped(controller, known.pods, known.models_retaining)
     mapped(controller, known.pods, known.models_unread)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
-    mapped(controller, known.inference_services, known.model_of_service, part=attrgetter("spec"))
+    mapped(controller, known.inference_services, known.models_of_service, part=attrgetter("spec"))
 
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
     primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
+    owned(controller, known.models, INFERENCE_SERVICE)
     for each in known.accessories():
         owned(controller, each, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmkube.desired.adapters import adapters_part
 from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments, effective_context
 from llmkube.desired.chat_template import template_part
+from llmkube.desired.drafts import draft_part
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
-from llmkube.desired.model_volume import model_files, model_part
+from llmkube.desired.memory_beside import memory_beside
+from llmkube.desired.model_volume import model_files, models_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
 from llmkube.desired.pod_monitor import scrape_part
@@ -74,8 +77,10 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     """What every feature adds; what the person says in extraArgs and env comes last."""
     served = inputs.served
     return (
-        model_part(served, settings),
+        models_part(inputs.models, settings),
         _engine_part(name, spec, inputs),
+        draft_part(spec, inputs),
+        adapters_part(spec, inputs),
         template_part(spec, inputs.referenced),
         keys_part(spec, inputs.referenced),
         tls_part(spec, inputs.referenced),
@@ -90,8 +95,9 @@ def _engine_part(name: str, spec: InferenceServiceSpec, inputs: Inputs) -> PodPa
     """What the engine is told, and what it needs for that."""
     served = inputs.served
     context = effective_context(spec, served.status.gguf).size
-    found = needs(spec, served.spec, served.status.memory, context=context)
-    files = model_files(name, served.status)
+    beside = memory_beside(spec, inputs, context=context)
+    found = needs(spec, served.spec, served.status.memory, context=context, beside=beside)
+    files = model_files(name, served)
     words = arguments(name, spec, served.spec, files=files, context=context, threads=found.threads)
     return PodPart(args=words, container={"resources": found.manifest()})
 

@@ -27,20 +27,34 @@ def refused(spec: InferenceServiceSpec) -> Trouble | None:
     return Trouble("ExtraArgsRefused", one_line("; ".join(lines))) if lines else None
 
 
-def model_trouble(name: str, model: CustomResource | None, status: ModelStatus) -> Trouble | None:
-    """Return why the Model cannot be served (any more, or yet); None when its verified bytes can be."""
+SERVED = "spec.modelRef"
+
+
+def model_trouble(
+    name: str, model: CustomResource | None, status: ModelStatus, *, where: str = SERVED
+) -> Trouble | None:
+    """Return why the Model named at `where` cannot be used (any more, or yet); None when its verified bytes can be."""
     if model is None:
-        fix = "apply one, or correct spec.modelRef"
-        return Trouble("ModelNotFound", f"spec.modelRef: expected a Model {name} in the namespace, found none; {fix}")
+        fix = f"apply one, or correct {where}"
+        return Trouble("ModelNotFound", f"{where}: expected a Model {name} in the namespace, found none; {fix}")
+    who = f"Model {name}" if where == SERVED else f"{where}: Model {name}"
     if model.metadata.deletion_timestamp is not None:
-        return Trouble("ModelDeleted", f"Model {name} is being deleted; apply it again, or name another one")
+        return Trouble("ModelDeleted", f"{who} is being deleted; apply it again, or name another one")
     current = (status.observed_generation or 0) >= model.metadata.generation
     if current and status.phase == "Ready" and status.sha256 and status.path:
         return None
     if current and status.phase == "Failed":
         said = next((each.message for each in status.conditions if each.type == AVAILABLE), "no condition says why")
-        return Trouble("ModelFailed", one_line(f"Model {name} failed: {said}"))
-    return Trouble("ModelNotReady", f"Model {name} is not ready yet: {status.phase if current else 'Pending'}")
+        return Trouble("ModelFailed", one_line(f"{who} failed: {said}"))
+    return Trouble("ModelNotReady", f"{who} is not ready yet: {status.phase if current else 'Pending'}")
+
+
+def not_a_model(name: str, status: ModelStatus, *, where: str = SERVED) -> Trouble | None:
+    """Return that the file of a Model is an adapter: the engine loads one beside a model only."""
+    if status.gguf is None or status.gguf.type != "adapter":
+        return None
+    fix = f"name it in spec.loraAdapters by its source, and a model in {where}"
+    return Trouble("NotAModel", f"{where}: expected a model, found {name}, whose file is an adapter; {fix}")
 
 
 def is_lasting(trouble: Trouble | None) -> bool:
@@ -58,12 +72,12 @@ def taken(kind: str, live: Object | None, owner: CustomResource) -> Trouble | No
     return Trouble("NameTaken", f"{kind} {live.metadata.name}: expected none or the InferenceService's own; {fix}")
 
 
-def plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus) -> Plan | None:
-    """Return how the model is run; None when its header is not known."""
+def plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus, *, beside: int = 0) -> Plan | None:
+    """Return how the model is run; None when its header is not known. `beside`: bytes of a draft and of adapters."""
     if status.gguf is None or not status.gguf.block_count:
         return None
     context = effective_context(spec, status.gguf).size
-    host = needs(spec, model, status.memory, context=context).planned
+    host = needs(spec, model, status.memory, context=context, beside=beside).planned
     layers = status.gguf.block_count + 1
     return Plan(
         context_size=context,
@@ -73,13 +87,13 @@ def plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus) -> P
     )
 
 
-def remark(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus) -> Trouble | None:
+def remark(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus, *, beside: int = 0) -> Trouble | None:
     """Return what is done differently from what the person asked for, and why."""
     context = effective_context(spec, status.gguf)
     if context.clamped:
         asked = f"spec.contextSize: {spec.context_size} asked for, {context.size} used"
         return Trouble("ContextClamped", f"{asked}: the model was trained for no more; lower spec.contextSize")
-    found = needs(spec, model, status.memory, context=context.size)
+    found = needs(spec, model, status.memory, context=context.size, beside=beside)
     if found.raised and found.planned and found.requested:
         asked = f"{quantity.format_bytes(found.requested)} asked for, {quantity.format_bytes(found.planned)} used"
         return Trouble("MemoryRaised", f"spec.resources.memory: {asked}: the model needs it; raise it")

@@ -25,11 +25,27 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter whose verified bytes are there, and how strongly it applies from the start."""
+
+    name: str
+    served: Served
+    scale: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """All that the pods are made of."""
 
     served: Served
+    draft: Served | None = None
+    adapters: tuple[Adapter, ...] = ()
     referenced: Referenced = field(default_factory=dict)
+
+    @property
+    def models(self) -> tuple[Served, ...]:
+        """The Models whose files the pods mount, the one that is served first."""
+        return (self.served, *((self.draft,) if self.draft else ()), *(each.served for each in self.adapters))
 
 
 @dataclass(frozen=True, slots=True)

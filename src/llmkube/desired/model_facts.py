@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from llmkube.api.model import GGUFFacts, ModelMemory, Projector
+from llmkube.api.model import GGUFFacts, ModelMemory, Projector, Tokenizer
 from llmkube.desired.conditions import one_line
 from llmkube.desired.resolution import Known
 from llmkube.desired.verdict import projector_trouble
@@ -20,6 +20,7 @@ from llmkube.gguf.plan.options import EngineOptions, PlanError
 if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
     from llmkube.gguf.resolve import Resolved
+    from llmkube.gguf.tokenizer import Tokenizer as Vocabulary
 
 CONTEXT = 8192
 """Tokens for which the engine's working memory is taken; it hardly grows with them."""
@@ -70,6 +71,20 @@ def published(facts: ModelFacts) -> GGUFFacts:
         license=_text(facts.license, _LINE),
         chat_template=facts.chat_template,
         split_count=_count(facts.split_count),
+        type=_text(facts.kind, _WORD),
+        adapter_type=_text(facts.adapter, _WORD),
+        tokenizer=_tokenizer(facts.tokenizer) if facts.tokenizer else None,
+    )
+
+
+def _tokenizer(found: Vocabulary) -> Tokenizer:
+    return Tokenizer(
+        model=_text(found.model, _WORD),
+        add_bos=found.add_bos,
+        add_eos=found.add_eos,
+        bos=_count(found.bos),
+        eos=_count(found.eos),
+        digest=found.digest,
     )
 
 

@@ -1,6 +1,6 @@
 """What a pod of an InferenceService asks of its node: CPU, memory and GPUs, and the threads that follow from it.
 
-    needs(spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int) -> Needs
+    needs(spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int, beside=0) -> Needs
     Needs(planned: int | None, requested: int | None, raised: bool, cpu: str, threads: int, gpus: int,
           gpu_resource: str)
         .manifest() -> dict        the container's `resources`
@@ -71,10 +71,15 @@ class Needs:
         return {"requests": requests} | ({"limits": limits} if limits else {})
 
 
-def needs(spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int) -> Needs:
-    """Return what a pod with `context` tokens needs: what the person says, but never less memory than the plan."""
+def needs(
+    spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int, beside: int = 0
+) -> Needs:
+    """Return what a pod with `context` tokens needs: what the person says, but never less memory than the plan.
+
+    `beside` is what a draft and adapters take of the host's memory.
+    """
     count = gpus(spec, model)
-    planned = _planned(spec, model, memory, context=context, count=count) if memory else None
+    planned = _planned(spec, model, memory, context=context, count=count) + beside if memory else None
     cpu, asked = _asked(spec, model, "cpu"), _asked(spec, model, "memory")
     requested = quantity.to_int(asked) if asked else None
     return Needs(

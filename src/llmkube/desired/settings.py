@@ -40,10 +40,10 @@ class OperatorSettings(BaseModel):
     `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
     that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror.
     `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
-    OnChange is looked at every `refresh_seconds`. An empty `namespaces` means all; an empty `cluster_domain` means that
-    there is no cluster DNS, so endpoints are told by clusterIP. `scrape` is how Prometheus is told of the engines, and
-    `scrape_from` the namespaces that a NetworkPolicy lets in besides, for it. With `user_namespaces` root in a pod is
-    nobody on the node.
+    OnChange is looked at every `refresh_seconds`, a Secret or ConfigMap that a service names every `reference_seconds`.
+    An empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told
+    by clusterIP. `scrape` is how Prometheus is told of the engines, and `scrape_from` the namespaces that a
+    NetworkPolicy lets in besides, for it. With `user_namespaces` root in a pod is nobody on the node.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +56,7 @@ class OperatorSettings(BaseModel):
     hugging_face: str = HUGGING_FACE
     architectures: tuple[str, ...] = ()
     refresh_seconds: float = 600.0
+    reference_seconds: float = 60.0
     namespaces: tuple[str, ...] = ()
     scrape: Scrape = "annotations"
     scrape_from: tuple[str, ...] = ()

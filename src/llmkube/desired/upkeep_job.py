@@ -49,7 +49,7 @@ def collect_job(
     wanted = fetch_job.Wanted(done.sha256, target.etag, done.bytes)
     container = fetch_job.fetch_containers(model, spec, settings, wanted, fetch_job.Wanted())[-1]
     words = ["--collect", *(word for digest in keep for word in ("--keep", digest[:SHORT]))]
-    return _job(model, spec, target, component="collect", name=name, containers=[_told(container, words)])
+    return _job(model, spec, settings, target, component="collect", name=name, containers=[_told(container, words)])
 
 
 def recheck_job_name(model_name: str, target: fetch_job.Target, *, done: Done, cause: str) -> str:
@@ -74,7 +74,7 @@ def recheck_job(
     projector = fetch_job.Wanted(found.sha256, target.mmproj_etag, found.bytes) if found else fetch_job.Wanted()
     containers = fetch_job.fetch_containers(model, spec, settings, wanted, projector)
     told = [_told(each, ["--recheck"]) for each in containers]
-    return _job(model, spec, target, component="recheck", name=name, containers=told)
+    return _job(model, spec, settings, target, component="recheck", name=name, containers=told)
 
 
 def _told(container: dict[str, Any], words: list[str]) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def _told(container: dict[str, Any], words: list[str]) -> dict[str, Any]:
 def _job(
     model: CustomResource,
     spec: ModelSpec,
+    settings: OperatorSettings,
     target: fetch_job.Target,
     *,
     component: Component,
@@ -107,7 +108,7 @@ def _job(
             "podFailurePolicy": {"rules": fetch_job.failure_rules([each["name"] for each in containers])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": fetch_job.pod(containers, volumes, target.nodes),
+                "spec": fetch_job.pod(containers, volumes, settings, target.nodes),
             },
         },
     }

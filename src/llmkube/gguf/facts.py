@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.keys import Keys
 from llmkube.gguf.tables import GUESSED, tables
+from llmkube.gguf.tokenizer import Tokenizer, tokenizer
 from llmkube.gguf.weights import Weights, weights
 from llmkube.models.licence import stated
 
@@ -62,7 +63,10 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """None is "the header does not say". `nextn_layers`: of `block_count`, those that only draft further tokens."""
+    """None is "the header does not say". `nextn_layers`: of `block_count`, those that only draft further tokens.
+
+    `kind`: general.type (model, adapter, mmproj); `adapter`: adapter.type (lora).
+    """
 
     architecture: str
     name: str | None
@@ -87,6 +91,9 @@ class ModelFacts:
     recurrence: Recurrence
     weights: Weights
     license_link: str | None = None
+    kind: str | None = None
+    adapter: str | None = None
+    tokenizer: Tokenizer | None = None
 
     @property
     def head_count(self) -> int | None:
@@ -136,6 +143,9 @@ def facts(header: Header) -> ModelFacts:
         recurrence=_recurrence(own, layers),
         weights=weights(header.tensors, layers or 0),
         license_link=keys.text("general.license.link"),
+        kind=keys.text("general.type"),
+        adapter=keys.text("adapter.type"),
+        tokenizer=tokenizer(keys),
     )
 
 

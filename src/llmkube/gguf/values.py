@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from llmkube.gguf.cursor import bounded
@@ -19,6 +20,9 @@ MOST_KEPT = 1024
 MOST_NESTING = 3
 LONGEST_KEY = 65_535
 SHORTEST_PAIR = 8 + 4 + 1
+TOKENS = "tokenizer.ggml.tokens"
+FIRST_COMPARED = 5
+"""The token from which on llama.cpp compares two vocabularies: those before differ within a family."""
 STRING: Final = 8
 ARRAY: Final = 9
 # The numbers of GGUF's value types: the format itself, so they stand here rather than in a slow import.
@@ -30,10 +34,14 @@ _SIZES = {kind: struct.calcsize(f"<{letter}") for kind, letter in _LETTERS.items
 
 @dataclass(frozen=True, slots=True)
 class ArrayStub:
-    """An array too long to keep: its length is all that a plan needs (a tokenizer's tokens)."""
+    """An array too long to keep: its length is all that a plan needs (a tokenizer's tokens).
+
+    `digest` is the SHA-256 of a vocabulary's tokens, from FIRST_COMPARED on, as they are in the file.
+    """
 
     length: int
     item_type: str
+    digest: str = field(default="", compare=False)
 
 
 def metadata(cursor: Cursor, count: int) -> dict[str, Any]:
@@ -74,11 +82,19 @@ def _array(cursor: Cursor, key: str, depth: int) -> Any:
 def _skipped(cursor: Cursor, key: str, kind: int, count: int) -> ArrayStub:
     if kind == ARRAY:
         raise GGUFError("TooLarge", f"GGUF metadata {_shown(key)}: expected at most {MOST_KEPT} nested arrays")
-    if kind == STRING:
-        cursor.skip_strings(count, f"metadata {_shown(key)}")
-    else:
+    if kind != STRING:
         cursor.take(count * _SIZES[kind])
-    return ArrayStub(count, NAMES[kind])
+        return ArrayStub(count, NAMES[kind])
+    start = cursor.at
+    cursor.skip_strings(count, f"metadata {_shown(key)}")
+    return ArrayStub(count, NAMES[kind], _digest(cursor.data, start, cursor.at) if key == TOKENS else "")
+
+
+def _digest(data: bytes | bytearray, start: int, end: int) -> str:
+    for _ in range(FIRST_COMPARED):
+        start += 8 + int(struct.unpack_from("<Q", data, start)[0])
+    with memoryview(data) as view, view[start:end] as compared:
+        return hashlib.sha256(compared).hexdigest()
 
 
 def _kind(cursor: Cursor, key: str) -> int:

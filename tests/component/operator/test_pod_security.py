@@ -15,12 +15,12 @@ from tests.component.operator.api import Refused, path
 from llmkube.api.group import API_VERSION
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus, Projector
-from llmkube.desired.collect_job import collect_job
 from llmkube.desired.deployment import deployment
 from llmkube.desired.fetch_job import Target, job
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.settings import OperatorSettings
+from llmkube.desired.upkeep_job import collect_job, recheck_job
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def served(settings: OperatorSettings) -> Iterator[tuple[str, Object]]:
     done = Done(SHA256, 2**20, "v1/models/n/x/abababababab/m.gguf")
     plain = ModelSpec.model_validate({"source": SOURCES[0]})
     yield "collection", collect_job(named("Model"), plain, settings, TARGET, done=done, keep=(SHA256,))
+    yield "recheck", recheck_job(named("Model"), plain, settings, TARGET, done=done, cause="c")
     ephemeral = {"cache": {"mode": "Ephemeral"}, **WITH_ALL}
     for model, isvc in itertools.product(({}, GPU, ephemeral, {**ephemeral, **GPU}), ({}, GUARDED)):
         spec = InferenceServiceSpec.model_validate({"modelRef": "x", **isvc})

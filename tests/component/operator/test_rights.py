@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.component.local.lora import write_adapter
 from tests.component.operator.api import Api, Refused, path
 from tests.component.operator.audit import Asked, Event, blocking, granted, refused, requests, token, used
 from tests.component.operator.conftest import is_ready
@@ -28,6 +29,7 @@ from llmkube.controllers.caches import caches
 from llmkube.local.apiserver.tls import certificates
 
 if TYPE_CHECKING:
+    from tests.component.local.local_mode import ModelServer
     from tests.component.operator.api import Object
     from tests.component.operator.conftest import Until
     from tests.component.operator.kubelet import Kubelet
@@ -69,7 +71,14 @@ def leader(plane: Plane, here: str, foreign_kinds: None, tmp_path: Path) -> Iter
 
 @pytest.mark.real_control_plane
 def test_the_operator_is_granted_what_it_asks_for_and_asks_for_all_that_it_is_granted(
-    api: Api, here: str, kubelet: Kubelet, leader: Observed, documents: Documents, until: Until, tmp_path: Path
+    api: Api,
+    here: str,
+    kubelet: Kubelet,
+    leader: Observed,
+    documents: Documents,
+    models: ModelServer,
+    until: Until,
+    tmp_path: Path,
 ) -> None:
     with kubelet_holds(kubelet):
         apply_gated(api, here, *documents(), certificates(tmp_path / "ca").ca_pem)
@@ -78,6 +87,7 @@ def test_the_operator_is_granted_what_it_asks_for_and_asks_for_all_that_it_is_gr
     ask_for_all_that_may_stand_beside(api, here, leader, until)
     tell_again_that_it_serves(api, here, leader, until)
     made = [each for resource in OWNED for each in api.items(resource, here)]
+    adapt(api, here, models, until)
     fetch_anew(api, here, until)
     api.delete("inferenceservices", here, "chat")
     api.delete("models", here, "chat")
@@ -177,6 +187,15 @@ def running(pod: Object) -> Object:
 def is_settled(replicas: int) -> Callable[[Object], bool]:
     phase = "Ready" if replicas else "Stopped"
     return lambda service: service["status"]["phase"] == phase and service["status"].get("replicas", 0) == replicas
+
+
+def adapt(api: Api, here: str, models: ModelServer, until: Until) -> None:
+    """An adapter comes and goes, and so does its Model."""
+    write_adapter(models.folder / "adapter.gguf")
+    for adapters in ([{"name": "a", "source": models.url("adapter.gguf")}], []):
+        api.patch("inferenceservices", here, "chat", {"spec": {"loraAdapters": adapters}})
+        until(lambda: len(api.items("models", here)), lambda found, wanted=adapters: found == 1 + len(wanted))
+    until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
 
 
 def fetch_anew(api: Api, here: str, until: Until) -> None:

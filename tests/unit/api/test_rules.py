@@ -15,6 +15,7 @@ from llmkube.api.fields import Record
 from llmkube.api.hardware import GPU
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import Cache, ModelSpec
+from llmkube.api.options import Speculative
 
 ISVC, KEY = {"modelRef": "m"}, {"name": "s", "key": "k"}
 BROKEN: list[tuple[type[Record], dict[str, Any]]] = [
@@ -39,6 +40,9 @@ BROKEN: list[tuple[type[Record], dict[str, Any]]] = [
     (InferenceServiceSpec, ISVC | {"extraArgs": ["--hf_repo", "a/b"]}),
     (InferenceServiceSpec, ISVC | {"chatTemplateRef": {"name": "t"}, "jinja": False}),
     (InferenceServiceSpec, ISVC | {"speculative": {"draftModelRef": "m"}}),
+    (InferenceServiceSpec, ISVC | {"speculative": {"draftModelRef": "d"}, "mode": "rerank"}),
+    (Speculative, {"draftModelRef": "d", "minTokens": 4}),
+    (Speculative, {"draftModelRef": "d", "minTokens": 2, "maxTokens": 1}),
     (EnvVar, {"name": "LLAMA_ARG_MODEL", "value": "x"}),
     (EnvVar, {"name": "A", "value": "x", "valueFrom": {"secretKeyRef": KEY}}),
     (EnvVarSource, {}),
@@ -63,6 +67,9 @@ KEPT: list[tuple[type[Record], dict[str, Any]]] = [
     (InferenceServiceSpec, ISVC | {"ubatchSize": 4096, "batchSize": 4096}),
     (InferenceServiceSpec, ISVC | {"extraArgs": ["--seed", "42", "--models", "--hosts"]}),
     (InferenceServiceSpec, ISVC | {"chatTemplateRef": {"name": "t"}}),
+    (InferenceServiceSpec, ISVC | {"speculative": {"draftModelRef": "d"}}),
+    (Speculative, {"draftModelRef": "d", "minTokens": 3}),
+    (Speculative, {"draftModelRef": "d", "minTokens": 0, "maxTokens": 0}),
     (EnvVar, {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": KEY}}),
     (Strategy, {"rollingUpdate": {"maxSurge": "25%"}}),
 ]

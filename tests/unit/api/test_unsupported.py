@@ -32,8 +32,6 @@ def test_a_model_that_asks_for_more_than_is_done_is_told_where(spec: dict[str, A
     ("field", "value"),
     [
         ("reasoning", {}),
-        ("speculative", {"draftModelRef": "d"}),
-        ("loraAdapters", [{"name": "a", "source": "https://h/a.gguf"}]),
         ("probes", {"liveness": {"periodSeconds": 5}}),
     ],
 )

@@ -15,7 +15,7 @@ from llmkube.desired.fetch_job import Target
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.labels import model_labels, service_labels
 from llmkube.desired.model_status import Sight
-from llmkube.desired.model_volume import MODEL_DIGEST
+from llmkube.desired.model_volume import FURTHER_DIGESTS, MODEL_DIGEST
 from llmkube.desired.retained import Place
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.errors import Forbidden
@@ -107,9 +107,28 @@ def pod(sha256: str, claim: str = "tiny-cache", phase: str = "Running") -> Pod:
     return msgspec.convert(made, Pod)
 
 
-def deployment(sha256: str) -> Deployment:
-    template = msgspec.to_builtins(pod(sha256))
-    spec = msgspec.json.encode({"replicas": 0, "template": template})
+def drafted(draft: str, adapter: str = OLDER) -> Pod:
+    """A pod that serves a model out of one claim, with a draft and an adapter out of another."""
+    made = {
+        "metadata": {
+            "name": "d",
+            "namespace": "team",
+            "annotations": {MODEL_DIGEST: "99" * 32, FURTHER_DIGESTS: f"{draft},{adapter}"},
+        },
+        "spec": {
+            "volumes": [
+                {"name": "models", "persistentVolumeClaim": {"claimName": "large-cache"}},
+                {"name": "models-1", "persistentVolumeClaim": {"claimName": "tiny-cache"}},
+            ]
+        },
+        "status": {"phase": "Running"},
+    }
+    return msgspec.convert(made, Pod)
+
+
+def deployment(sha256: str, template: Pod | None = None) -> Deployment:
+    made = msgspec.to_builtins(template or pod(sha256))
+    spec = msgspec.json.encode({"replicas": 0, "template": made})
     return Deployment(metadata=named("chat", labels=service_labels("chat")), spec=msgspec.Raw(spec))
 
 
@@ -135,7 +154,11 @@ async def test_projectors_go_and_stay_with_their_models(known: Caches, applier: 
     assert kept_words(applier.applied[0]) == sorted(each[:12] for each in (NEW, OLD, "12" * 32, "34" * 32))
 
 
-@pytest.mark.parametrize("user", [pod(OLD), deployment(OLD)], ids=["a pod", "a Deployment without pods"])
+@pytest.mark.parametrize(
+    "user",
+    [pod(OLD), deployment(OLD), drafted(OLD), drafted(OLDER, OLD), deployment("", drafted(OLD))],
+    ids=["a pod", "a Deployment without pods", "a pod's draft", "a pod's adapter", "a Deployment's draft"],
+)
 async def test_what_is_used_stays(known: Caches, applier: Applier, user: Any) -> None:
     (known.pods if isinstance(user, Pod) else known.deployments).store.apply(user)
     seen = await collect(known, applier, sight(entry(OLD)))
@@ -159,7 +182,9 @@ async def test_pods_of_before_that_were_not_seen_yet_are_known_by_their_deployme
     assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 
 
-@pytest.mark.parametrize(("live", "collects"), [(pod(OLD), 0), (pod(OLD, phase="Failed"), 1), (pod(NEW), 1)])
+@pytest.mark.parametrize(
+    ("live", "collects"), [(pod(OLD), 0), (drafted(OLD), 0), (pod(OLD, phase="Failed"), 1), (pod(NEW), 1)]
+)
 async def test_pods_that_only_the_api_server_knows_of_are_asked_for_before_the_job(
     known: Caches, applier: Applier, live: Pod, collects: int
 ) -> None:
@@ -168,7 +193,9 @@ async def test_pods_that_only_the_api_server_knows_of_are_asked_for_before_the_j
     assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 
 
-@pytest.mark.parametrize("other", [pod(NEW), pod(OLD, "other-cache"), pod(OLD, phase="Succeeded"), deployment(NEW)])
+@pytest.mark.parametrize(
+    "other", [pod(NEW), pod(OLD, "other-cache"), pod(OLD, phase="Succeeded"), deployment(NEW), drafted(NEW)]
+)
 async def test_others_are_no_users(known: Caches, applier: Applier, other: Any) -> None:
     (known.pods if isinstance(other, Pod) else known.deployments).store.apply(other)
     await collect(known, applier, sight(entry(OLD)))

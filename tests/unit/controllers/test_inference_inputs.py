@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
@@ -97,8 +98,8 @@ async def reconciler(world: World, known: Caches, clock: HeldClock, background: 
     objects = ReferencedObjects(acted, clock=clock, notify=lambda _: None, chance=lambda: 0.5)
     inputs = InferenceInputs(known, objects)
     async with background(objects.run):
-        beside = InferenceAccessories(known, acted, acted)
-        yield InferenceReconciler(known, inputs, beside, acted, acted, OperatorSettings(), clock)
+        beside, adapters = InferenceAccessories(known, acted, acted), AdapterModels(known, acted)
+        yield InferenceReconciler(known, inputs, beside, adapters, acted, acted, OperatorSettings(), clock)
 
 
 async def test_nothing_is_said_before_somebody_has_looked(

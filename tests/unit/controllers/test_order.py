@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
@@ -113,9 +114,9 @@ async def service(world: World, known: Caches, **metadata: Any) -> Result:
     acted: Any = world
     objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
     inputs, beside = InferenceInputs(known, objects), InferenceAccessories(known, acted, acted)
-    return await InferenceReconciler(known, inputs, beside, acted, acted, OperatorSettings(), HeldClock()).reconcile(
-        TINY
-    )
+    return await InferenceReconciler(
+        known, inputs, beside, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock()
+    ).reconcile(TINY)
 
 
 async def test_a_model_has_its_finalizer_before_anything_is_done_for_it(world: World, known: Caches) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit.controllers.conftest import HeldClock
 
+from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
@@ -58,8 +59,9 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     applier = Refusing(error)
     acting: Any = applier
     inputs = InferenceInputs(known, ReferencedObjects(acting, clock=HeldClock(), notify=print))
-    beside, silent = InferenceAccessories(known, acting, acting), Silent()
-    reconciler = InferenceReconciler(known, inputs, beside, acting, silent, OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    beside, adapters = InferenceAccessories(known, acting, acting), AdapterModels(known, acting)
+    silent: Any = Silent()
+    reconciler = InferenceReconciler(known, inputs, beside, adapters, acting, silent, OperatorSettings(), HeldClock())
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

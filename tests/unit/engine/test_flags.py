@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         (["-ngl", "all", "-ngl", "-1"], [("n_gpu_layers", -2), ("n_gpu_layers", -1)]),
         (["--rerank"], [("embedding", True), ("pooling_type", 4)]),
         (["--no-jinja", "--slots"], [("use_jinja", False), ("endpoint_slots", True)]),
+        (["--lora-scaled", "/a.gguf:0,/b:1.gguf:0.5"], [("lora_adapters", [("/a.gguf", 0.0), ("/b:1.gguf", 0.5)])]),
+        (["--spec-type", "draft-simple"], [("speculative.types", [1])]),
+        (["--spec-draft-ngl", "auto"], [("speculative.draft.n_gpu_layers", -1)]),
+        (["--spec-draft-model", "/d.gguf"], [("speculative.draft.mparams.path", "/d.gguf")]),
         (["--timeout", "7"], [("timeout_read", 7), ("timeout_write", 7)]),
     ],
 )
@@ -42,6 +46,9 @@ def test_a_flag_means_what_it_means_to_llama_server(arguments: list[str], settin
         (["-c", "9" * 40], "-c: expected a whole number"),
         (["-fa", "yes"], "-fa: expected one of auto, off, on, found 'yes'"),
         (["-ts", ",".join("1" * 129)], "-ts: expected at most 128 shares, found 129"),
+        (["--lora-scaled", "/a.gguf"], "--lora-scaled: expected PATH:SCALE"),
+        (["--lora-scaled", "/a.gguf:much"], "--lora-scaled: "),
+        (["--spec-type", "draft-eagle3"], "--spec-type: expected one of none, draft-simple"),
         (["--api-key-file", "/no/such"], "--api-key-file: "),
     ],
 )
@@ -61,7 +68,7 @@ def test_an_api_key_file_without_keys_is_refused(tmp_path: Path) -> None:
 
 def test_api_keys_are_read_one_a_line(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
-    keys.write_text("one\n\n two \n")
+    keys.write_text("# ours\none\n\n two \n")
     assert parse(["--api-key-file", str(keys)]) == [("api_keys", ["one", "two"])]
 
 

@@ -51,12 +51,14 @@ def test_flags_become_settings(started: list[Any]) -> None:
     assert (settings.namespaces, settings.cluster_domain) == (("a", "b"), "")
 
 
-def test_what_the_engines_know_and_how_often_sources_are_looked_at_can_be_said(started: list[Any]) -> None:
-    flags = ("--architecture", "hal9000", "--architecture", "deep-thought", "--refresh-interval", "30")
-    assert invoke(*flags).exit_code == 0
-    assert invoke(LLMKUBE_ARCHITECTURES="hal9000,deep-thought", LLMKUBE_REFRESH_INTERVAL="30").exit_code == 0
-    assert invoke("--refresh-interval", "0").exit_code == 2
-    assert {(each.architectures, each.refresh_seconds) for _, each in started} == {(("hal9000", "deep-thought"), 30.0)}
+def test_what_the_engines_know_and_how_often_things_are_looked_at_can_be_said(started: list[Any]) -> None:
+    flags = ("--architecture", "hal9000", "--architecture", "deep-thought")
+    assert invoke(*flags, "--refresh-interval", "30", "--reference-interval", "5").exit_code == 0
+    said = {"LLMKUBE_REFRESH_INTERVAL": "30", "LLMKUBE_REFERENCE_INTERVAL": "5"}
+    assert invoke(LLMKUBE_ARCHITECTURES="hal9000,deep-thought", **said).exit_code == 0
+    assert [invoke(each, "0").exit_code for each in ("--refresh-interval", "--reference-interval")] == [2, 2]
+    found = {(each.architectures, each.refresh_seconds, each.reference_seconds) for _, each in started}
+    assert found == {(("hal9000", "deep-thought"), 30.0, 5.0)}
 
 
 def test_the_environment_says_the_same_as_flags_and_flags_win(started: list[Any]) -> None:

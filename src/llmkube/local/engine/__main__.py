@@ -52,10 +52,21 @@ def _parameters(settings: Iterable[Setting]) -> Any:
     for path, value in settings:
         holder, _, attribute = path.rpartition(".")
         target = functools.reduce(getattr, holder.split("."), parameters) if holder else parameters
-        setattr(target, attribute, value)
+        setattr(target, attribute, _adapters(value) if path == "lora_adapters" else value)
     if parameters.cpuparams_batch.n_threads < 0:
         parameters.cpuparams_batch.n_threads = parameters.cpuparams.n_threads
     return parameters
+
+
+def _adapters(pairs: Iterable[tuple[str, float]]) -> list[Any]:
+    import xllamacpp
+
+    found = []
+    for path, scale in pairs:
+        adapter = xllamacpp.CommonAdapterLoraInfo()
+        adapter.path, adapter.scale = path, scale
+        found.append(adapter)
+    return found
 
 
 def _serve(parameters: Any) -> int:  # noqa: RET503 - _exit_on does not return

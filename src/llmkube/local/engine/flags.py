@@ -22,6 +22,7 @@ _REASONING = {"none": 0, "auto": 1, "deepseek-legacy": 2, "deepseek": 3}
 _LOAD = {"auto": -1, "none": 0, "mmap": 1, "mlock": 2, "mmap+mlock": 3, "dio": 4}
 _ROPE = {"none": 0, "linear": 1, "yarn": 2}
 _LAYERS = {"auto": -1, "all": -2}
+_DRAFTING = {"none": 0, "draft-simple": 1}
 
 
 class FlagError(ValueError):
@@ -94,6 +95,10 @@ def _layers(text: str) -> Sequence[Setting]:
     return [("n_gpu_layers", _LAYERS[text])] if text in _LAYERS else _integer("n_gpu_layers")(text)
 
 
+def _draft_layers(text: str) -> Sequence[Setting]:
+    return [(f"speculative.draft.{attribute}", value) for attribute, value in _layers(text)]
+
+
 def _tensor_split(text: str) -> Sequence[Setting]:
     shares = [float(share) for share in text.replace("/", ",").split(",")]
     if len(shares) > MAX_DEVICES:
@@ -110,10 +115,24 @@ def _keys(text: str) -> Sequence[Setting]:
 
 
 def _key_file(path: str) -> Sequence[Setting]:
-    keys = [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
+    lines = [line for line in Path(path).read_text().splitlines() if not line.startswith("#")]
+    keys = [line.strip() for line in lines if line.strip()]
     if not keys:
         raise ValueError(f"expected an API key a line in {path}, found none; nobody could use the server")
     return [("api_keys", keys)]
+
+
+def _scaled(text: str) -> Sequence[Setting]:
+    pairs = [each.rpartition(":") for each in text.split(",")]
+    if not all(path for path, _, _ in pairs):
+        raise ValueError(f"expected PATH:SCALE apart by commas, found {text!r}; correct it")
+    return [("lora_adapters", [(path, float(scale)) for path, _, scale in pairs])]
+
+
+def _drafting(text: str) -> Sequence[Setting]:
+    if text not in _DRAFTING:
+        raise ValueError(f"expected one of {', '.join(_DRAFTING)}, found {text!r}; use one of them")
+    return [("speculative.types", [_DRAFTING[text]])]
 
 
 def _template_file(path: str) -> Sequence[Setting]:
@@ -177,6 +196,12 @@ _TABLE = (
     _valued("--chat-template", _text("chat_template")),
     _valued("--chat-template-file", _template_file),
     _valued("--reasoning-format", _choice("reasoning_format", _REASONING)),
+    _valued("--lora-scaled", _scaled),
+    _valued("--spec-type", _drafting),
+    _valued("-md --model-draft --spec-draft-model", _text("speculative.draft.mparams.path")),
+    _valued("-ngld --gpu-layers-draft --n-gpu-layers-draft --spec-draft-ngl", _draft_layers),
+    _valued("--spec-draft-n-max", _integer("speculative.draft.n_max")),
+    _valued("--spec-draft-n-min", _integer("speculative.draft.n_min")),
     _valued("--pooling", _choice("pooling_type", _POOLING)),
     _valued("-sps --slot-prompt-similarity", _number("slot_prompt_similarity")),
     _valued("--sleep-idle-seconds", _integer("sleep_idle_seconds")),

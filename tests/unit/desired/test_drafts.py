@@ -1,0 +1,231 @@
+"""Speculative decoding: the draft beside the model in one pod, and a draft that could not draft refused beforehand."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.real_engine import MISSING, program
+
+from llmkube.api.model import GGUFFacts, ModelMemory, Tokenizer
+from llmkube.desired.deployment import deployment
+from llmkube.desired.drafts import draft_part, draft_trouble
+from llmkube.desired.fitting import unfit
+from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.memory_beside import memory_beside
+from llmkube.desired.model_volume import FURTHER_DIGESTS, used_digests
+from llmkube.desired.settings import OperatorSettings
+
+Factory = Callable[..., Any]
+SMALL, MI = "cd" * 32, 2**20
+DRAFTED = {"speculative": {"draftModelRef": "small"}}
+GPU = {"hardware": {"accelerator": "cuda", "gpu": {"count": 1}}}
+VOCABULARY = Tokenizer(model="gpt2", add_bos=False, bos=1, eos=2, digest="aa")
+
+
+@pytest.fixture
+def model(resource: Factory, model_spec: Factory, model_status: Factory) -> Factory:
+    """A Model whose bytes are there."""
+
+    def make(name: str = "tiny", *, status: dict[str, Any] | None = None, **spec: Any) -> Served:
+        said = {"path": f"v1/models/team/{name}/abababababab/m.gguf", **(status or {})}
+        return Served(resource(name=name, uid=f"u-{name}"), model_spec(**spec), model_status(**said))
+
+    return make
+
+
+@pytest.fixture
+def small(model: Factory) -> Factory:
+    def make(**spec: Any) -> Served:
+        memory = ModelMemory(weights=100 * MI, kv_cache_per_token=1024, compute_estimate=MI)
+        found: Served = model("small", status={"sha256": SMALL, "memory": memory}, **spec)
+        return found
+
+    return make
+
+
+@pytest.fixture
+def rendered(resource: Factory, isvc_spec: Factory, settings: OperatorSettings) -> Factory:
+    def make(inputs: Inputs, **isvc: Any) -> dict[str, Any]:
+        made = deployment(resource("InferenceService", "chat"), isvc_spec(**DRAFTED | isvc), inputs, settings)
+        template: dict[str, Any] = made["spec"]["template"]
+        return template
+
+    return make
+
+
+def words(template: dict[str, Any]) -> list[str]:
+    found: list[str] = template["spec"]["containers"][0]["args"]
+    return found
+
+
+def after(template: dict[str, Any], flag: str) -> str:
+    return words(template)[words(template).index(flag) + 1]
+
+
+def test_a_draft_is_mounted_and_told_to_the_engine(model: Factory, small: Factory, rendered: Factory) -> None:
+    template = rendered(Inputs(model(), small()))
+    claims = {each["name"]: each["persistentVolumeClaim"]["claimName"] for each in template["spec"]["volumes"]}
+    assert claims == {"models": "tiny-cache", "models-1": "small-cache"}
+    mounts = template["spec"]["containers"][0]["volumeMounts"]
+    assert mounts == [
+        {"name": "models", "mountPath": "/models", "readOnly": True},
+        {"name": "models-1", "mountPath": "/models-1", "readOnly": True},
+    ]
+    assert after(template, "--spec-draft-model") == "/models-1/v1/models/team/small/abababababab/m.gguf"
+    assert after(template, "--spec-type") == "draft-simple", "without it the engine loads the draft and never asks it"
+
+
+def test_a_claim_that_both_are_in_is_mounted_once(model: Factory, small: Factory, rendered: Factory) -> None:
+    shared = {"cache": {"mode": "Shared"}}
+    template = rendered(Inputs(model(**shared), small(**shared)))
+    assert [each["name"] for each in template["spec"]["volumes"]] == ["models"]
+    assert after(template, "--spec-draft-model").startswith("/models/v1/models/team/small/")
+
+
+def test_drafts_that_each_pod_fetches_have_init_containers_of_their_own(
+    model: Factory, small: Factory, rendered: Factory
+) -> None:
+    own = {"cache": {"mode": "Ephemeral"}}
+    spec = rendered(Inputs(model(**own), small(**own, caBundleRef={"name": "corp"})))["spec"]
+    assert [each["name"] for each in spec["initContainers"]] == ["fetch", "fetch-1"]
+    names = [each["name"] for each in spec["volumes"]]
+    assert names == ["models", "ca-bundle-1"]
+    mounted = {mount["name"] for each in spec["initContainers"] for mount in each["volumeMounts"]}
+    assert mounted == set(names)
+    assert spec["volumes"][0]["emptyDir"]["sizeLimit"] == "4096Mi", "room for both"
+
+
+def test_a_draft_that_each_pod_fetches_is_beside_a_claim(model: Factory, small: Factory, rendered: Factory) -> None:
+    spec = rendered(Inputs(model(), small(cache={"mode": "Ephemeral"})))["spec"]
+    (fetch,) = spec["initContainers"]
+    assert (fetch["name"], fetch["volumeMounts"][0]) == ("fetch-1", {"name": "models-1", "mountPath": "/models"})
+    assert [next(iter(each.keys() - {"name"})) for each in spec["volumes"]] == ["persistentVolumeClaim", "emptyDir"]
+
+
+def test_the_digests_of_all_bytes_that_a_pod_reads_are_in_its_annotations(
+    model: Factory, small: Factory, rendered: Factory
+) -> None:
+    annotations = rendered(Inputs(model(), small()))["metadata"]["annotations"]
+    assert annotations[FURTHER_DIGESTS] == SMALL
+    assert used_digests(annotations) == ("ab" * 32, SMALL)
+
+
+def test_the_numbers_of_tokens_are_told_where_they_are_said(model: Factory, small: Factory, rendered: Factory) -> None:
+    inputs = Inputs(model(), small())
+    assert "--spec-draft-n-max" not in words(rendered(inputs))
+    template = rendered(inputs, speculative={"draftModelRef": "small", "maxTokens": 8, "minTokens": 2})
+    assert (after(template, "--spec-draft-n-max"), after(template, "--spec-draft-n-min")) == ("8", "2")
+
+
+@pytest.mark.parametrize(
+    ("large", "hardware", "layers"),
+    [
+        ({}, {}, "0"),
+        (GPU, {}, "auto"),
+        (GPU, {"hardware": {"gpu": {"count": 1, "layers": 5}}}, "5"),
+        (GPU, {"hardware": {"gpu": {"enabled": False}}}, "0"),
+        ({}, GPU, "0"),
+    ],
+)
+def test_a_draft_goes_where_the_model_is_unless_it_says_otherwise(
+    large: Any, hardware: Any, layers: str, model: Factory, small: Factory, rendered: Factory
+) -> None:
+    assert after(rendered(Inputs(model(**large), small(**hardware))), "--spec-draft-ngl") == layers
+
+
+def test_the_memory_of_a_draft_is_asked_for_with_as_much_context_as_the_model_has(
+    model: Factory, small: Factory, isvc_spec: Factory
+) -> None:
+    found = memory_beside(isvc_spec(**DRAFTED), Inputs(model(), small()), context=4096)
+    assert found == (100 + 4 + 1) * MI
+    assert memory_beside(isvc_spec(**DRAFTED), Inputs(model(**GPU), small()), context=4096) == MI
+
+
+def test_memory_is_asked_for_on_top_of_the_models(model: Factory, small: Factory, rendered: Factory) -> None:
+    def asked(inputs: Inputs) -> int:
+        return int(rendered(inputs)["spec"]["containers"][0]["resources"]["requests"]["memory"].removesuffix("Mi"))
+
+    assert asked(Inputs(model(), small())) - asked(Inputs(model())) == 100 + 4 + 1
+
+
+def facts(vocabulary: Tokenizer | None = VOCABULARY, **fields: Any) -> dict[str, Any]:
+    said = {"architecture": "llama", "vocabulary_size": 49152, "tokenizer": vocabulary, **fields}
+    return {"gguf": GGUFFacts(**said)}
+
+
+def other(**fields: Any) -> Tokenizer:
+    return VOCABULARY.model_copy(update=fields)
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        facts(),
+        facts(None),
+        facts(vocabulary_size=49152 + 128, vocabulary=other(digest="bb")),
+        facts(other(eos=7)),
+        facts(other(digest=None)),
+        {"gguf": None},
+    ],
+)
+def test_a_draft_whose_vocabulary_the_engine_takes_is_taken(draft: Any, model: Factory) -> None:
+    assert draft_trouble(model(status=facts()), model("small", status=draft)) is None
+
+
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        (
+            facts(other(model="llama"), vocabulary_size=32000),
+            ("(gpt2, 49152 tokens)", "small with llama, 32000 tokens"),
+        ),
+        (facts(vocabulary_size=49152 + 129), ("(gpt2, 49152 tokens)", "small with gpt2, 49281 tokens")),
+        (facts(other(add_bos=True)), ("(add_bos false)", "small with add_bos true")),
+        (facts(other(digest="bb")), ("49152 tokens of digest aa", "of digest bb")),
+    ],
+)
+def test_a_draft_with_another_vocabulary_is_refused_with_what_differs(
+    draft: Any, words: tuple[str, str], model: Factory
+) -> None:
+    told = draft_trouble(model(status=facts()), model("small", status=draft))
+    assert told is not None
+    assert (told.reason, [each in told.message for each in words]) == ("DraftVocabularyDiffers", [True, True]), told
+    assert told.message.startswith("spec.speculative.draftModelRef: expected a model with the vocabulary of tiny")
+
+
+def test_begin_tokens_are_compared_only_where_both_put_them(model: Factory) -> None:
+    large = model(status=facts(other(add_bos=True)))
+    told = draft_trouble(large, model("small", status=facts(other(add_bos=True, bos=5))))
+    assert told is not None
+    assert "(bos 1), found small with bos 5" in told.message
+
+
+def test_an_adapter_can_neither_be_served_nor_draft(model: Factory) -> None:
+    adapter = model("pirate", status=facts(type="adapter", adapter_type="lora"))
+    for inputs, where in ((Inputs(adapter), "spec.modelRef"), (Inputs(model(), adapter), "draftModelRef")):
+        told = unfit(inputs)
+        assert told is not None
+        assert (told.reason, where in told.message, "spec.loraAdapters" in told.message) == ("NotAModel", True, True)
+
+
+def test_a_draft_that_reads_what_the_model_computes_has_a_type_of_its_own(model: Factory, isvc_spec: Factory) -> None:
+    inputs = Inputs(model(status=facts()), model("small", status=facts(None, architecture="eagle3", vocabulary_size=5)))
+    assert unfit(inputs) is None
+    assert draft_part(isvc_spec(**DRAFTED), inputs).args[:2] == ("--spec-type", "draft-eagle3")
+
+
+@pytest.mark.engine
+def test_the_real_parser_takes_what_is_said_of_a_draft(model: Factory, small: Factory, rendered: Factory) -> None:
+    engine = program("llama-server")
+    if not engine:
+        pytest.skip(f"NO llama-server: {MISSING}; what its own parser thinks of our flags is NOT tested")
+    template = rendered(
+        Inputs(model(), small()), speculative={"draftModelRef": "small", "maxTokens": 8, "minTokens": 2}
+    )
+    done = subprocess.run(
+        [engine, *words(template), "--version"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr

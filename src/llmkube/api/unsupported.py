@@ -38,7 +38,6 @@ _INFERENCE = (
     ("speculative", "speculative", "speculative decoding is not rendered yet; remove it"),
     ("lora_adapters", "loraAdapters", "LoRA adapters are not fetched yet; remove them"),
     ("network_policy", "networkPolicy", "NetworkPolicies are not made yet; remove it and write your own"),
-    ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
 )
 
 

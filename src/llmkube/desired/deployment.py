@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments, effective_context
+from llmkube.desired.drain import drain_part
+from llmkube.desired.engine_log import log_part
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.model_volume import model_files, model_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
-from llmkube.desired.pod_part import PodPart, combined
+from llmkube.desired.pod_part import CONTAINER, PodPart, combined
 from llmkube.desired.probes import probes
-from llmkube.desired.resources import needs
+from llmkube.desired.resources import gpus, needs
 from llmkube.desired.rollout import rollout
 from llmkube.desired.security import container_security, pod_security
 from llmkube.desired.service import PORT_NAME
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from llmkube.desired.inputs import Inputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource
-
-CONTAINER = "llama-server"
 
 
 def deployment_name(isvc_name: str) -> str:
@@ -74,7 +74,9 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
         model_part(served, settings),
         _engine_part(name, spec, inputs),
         keys_part(spec),
-        PodPart(pod=placement(name, spec, served.spec), container=probes(served.status.size_bytes or 0)),
+        PodPart(pod=placement(name, spec, served.spec), container=probes(spec.probes, served.status.size_bytes or 0)),
+        drain_part(spec.termination_grace_period_seconds),
+        log_part(has_gpus=gpus(spec, served.spec) > 0),
         PodPart(args=spec.extra_args, env=tuple(each.manifest() for each in spec.env)),
     )
 
@@ -95,7 +97,6 @@ def _pod(part: PodPart, spec: InferenceServiceSpec, inputs: Inputs, settings: Op
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": spec.termination_grace_period_seconds,
         **part.pod,
         "containers": [_engine(part, spec.image or settings.image(inputs.served.spec.hardware.accelerator))],
         "initContainers": list(part.init_containers),

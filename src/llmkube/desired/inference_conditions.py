@@ -17,13 +17,17 @@ if TYPE_CHECKING:
     from llmkube.api.inference_status import InferencePhase
     from llmkube.desired.pod_trouble import Trouble
 
+LATE = "ProgressDeadlineExceeded"
+"""The Deployment's own reason for a roll-out that took too long, and ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a service stands: its phase, whether a pod answers, and what is wrong."""
+    """Where a service stands: its phase, whether a pod answers, whether a roll-out took too long, what is wrong."""
 
     phase: InferencePhase
     available: bool = False
+    late: bool = False
     refused: Trouble | None = None
     waiting: Trouble | None = None
     model_failed: bool = False
@@ -86,10 +90,19 @@ def _progressing(stand: Stand) -> Finding:
     if stand.phase in {"Ready", "Stopped"}:
         return Finding(PROGRESSING, "False", stand.phase, "There is nothing left to do")
     if stand.phase == "Failed":
-        return Finding(PROGRESSING, "False", "Failed", "It gets no further unless something is changed")
+        return _stuck(stand)
     if stand.waiting:
         return Finding(PROGRESSING, "True", "WaitingForModel", stand.waiting.message)
     return Finding(PROGRESSING, "True", stand.phase, f"It is getting ready: {stand.phase}")
+
+
+def _stuck(stand: Stand) -> Finding:
+    cause = stand.refused or stand.trouble
+    if stand.late and not stand.refused:
+        why = f": {cause.message}" if cause else ""
+        return Finding(PROGRESSING, "False", LATE, f"The new pods did not get ready in time{why}")
+    reason, why = (cause.reason, f": {cause.message}") if cause else ("Failed", "")
+    return Finding(PROGRESSING, "False", reason, f"It gets no further unless something is changed{why}")
 
 
 def _degraded(stand: Stand) -> Finding:

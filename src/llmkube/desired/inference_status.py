@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Offload, Plan
 from llmkube.desired.conditions import merged
-from llmkube.desired.inference_conditions import Stand, findings
+from llmkube.desired.inference_conditions import LATE, Stand, findings
 from llmkube.desired.pod_trouble import UNSCHEDULABLE, Trouble, first_trouble, is_running
 from llmkube.desired.replicas import ONE, Scale
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from llmkube.kube.objects import Deployment, Pod
 
-FAILED_ROLLOUT = "ProgressDeadlineExceeded"
 _IN_PLACE = "; the old pods serve; spec.strategy with maxSurge 0 replaces them in place"
+_OLD_PODS = "; the old pods serve until the spec is corrected, or the one before is applied again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def _stand(sight: Sight) -> Stand:
     return Stand(
         phase=_phase(sight, found),
         available=serving,
+        late=sight.deployment is not None and _is_late(sight.deployment),
         refused=sight.refused,
         waiting=sight.waiting,
         model_failed=sight.model_failed,
@@ -106,9 +107,12 @@ def _trouble(sight: Sight) -> Trouble | None:
     if deployment is None or sight.scale.replicas == 0 or is_complete(deployment, replicas=sight.scale.replicas):
         return None
     found = first_trouble(sight.pods) or _of_deployment(deployment)
-    if found and found.reason == UNSCHEDULABLE and deployment.status.ready_replicas:
+    if found is None or not deployment.status.ready_replicas:
+        return found
+    if found.reason == UNSCHEDULABLE:
         return replace(found, message=f"{found.message}{_IN_PLACE}")
-    return found
+    has_old = deployment.status.updated_replicas < deployment.status.replicas
+    return replace(found, message=f"{found.message}{_OLD_PODS}") if has_old else found
 
 
 def _of_deployment(deployment: Deployment) -> Trouble | None:
@@ -134,7 +138,7 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
 
 
 def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) -> InferencePhase:
-    if _is_late(deployment):
+    if _is_late(deployment) or (found and found.lasting):
         return "Failed"
     if found and found.reason == UNSCHEDULABLE and not deployment.status.ready_replicas:
         return "WaitingForGPU" if sight.gpus else "Pending"
@@ -144,6 +148,6 @@ def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) ->
 
 def _is_late(deployment: Deployment) -> bool:
     return deployment.status.observed_generation >= deployment.metadata.generation and any(
-        each.type == "Progressing" and each.status == "False" and each.reason == FAILED_ROLLOUT
+        each.type == "Progressing" and each.status == "False" and each.reason == LATE
         for each in deployment.status.conditions
     )

@@ -15,7 +15,7 @@ from llmkube.desired.inference_plan import model_trouble, plan, refused, remark,
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.replicas import Scale
-from llmkube.kube.objects import CustomResource, Deployment, ObjectMeta, OwnerReference, Pod
+from llmkube.kube.objects import CustomResource, Deployment, DeploymentStatus, ObjectMeta, OwnerReference, Pod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = Trouble("ModelNotReady", "Model tiny is not ready yet: Downloading")
@@ -125,8 +125,48 @@ def test_an_engine_that_crashes_is_named_with_its_exit_code_and_last_words() -> 
     crashing = pod({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, lastState=ended)
     status = seen(deployment=deployment(), pods=(crashing,))
     found = condition(status, "Degraded")
-    assert (status.phase, found[1]) == ("Progressing", "CrashLoopBackOff")
-    assert found[2] == "Pod chat-x, container llama-server: exit code 137 (OOMKilled): out of memory; it is restarted"
+    assert (status.phase, found[1]) == ("Progressing", "OutOfMemory")
+    assert found[2].startswith("Pod chat-x, container llama-server: exit code 137: the kernel killed it")
+    assert "lower spec.contextSize" in found[2]
+
+
+def test_an_engine_that_ends_for_an_unknown_reason_is_told_with_its_last_line() -> None:
+    ended = {"terminated": {"exitCode": 7, "reason": "Error", "message": "one\ntwo"}}
+    crashing = pod({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, lastState=ended)
+    found = condition(seen(deployment=deployment(), pods=(crashing,)), "Degraded")
+    assert found[1:] == ("CrashLoopBackOff", "Pod chat-x, container llama-server: exit code 7: two; it is restarted")
+
+
+UNKNOWN = "0.1 E llama_model_load: error loading model: unknown model architecture: 'llamx'"
+
+
+def crashed(restarts: int) -> Pod:
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": UNKNOWN}}
+    return pod({"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended, restartCount=restarts)
+
+
+def test_a_new_spec_that_only_a_person_can_mend_fails_and_says_so_while_the_old_pods_serve() -> None:
+    rolling = msgspec.structs.replace(
+        deployment(ready=1),
+        status=DeploymentStatus(observed_generation=1, replicas=2, updated_replicas=1, ready_replicas=1),
+    )
+    first = seen(deployment=rolling, pods=(crashed(1), pod({"running": {}})))
+    assert first.phase == "Progressing"
+    status = seen(deployment=rolling, pods=(crashed(2), pod({"running": {}})))
+    assert (status.phase, condition(status, "Available")[0]) == ("Failed", "True")
+    assert condition(status, "Progressing")[:2] == ("False", "ArchitectureUnknown")
+    degraded = condition(status, "Degraded")
+    assert degraded[:2] == ("True", "ArchitectureUnknown")
+    assert degraded[2].endswith("the old pods serve until the spec is corrected, or the one before is applied again")
+
+
+def test_a_roll_out_that_took_too_long_says_so_with_what_its_pods_met() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    status = seen(deployment=deployment(conditions=[late]), pods=(crashed(1),))
+    progressing = condition(status, "Progressing")
+    assert progressing[:2] == ("False", "ProgressDeadlineExceeded")
+    assert "unknown model architecture: 'llamx'; take a newer spec.image" in progressing[2]
+    assert condition(status, "Degraded")[1] == "ArchitectureUnknown"
 
 
 @pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, {"running": {}}])

@@ -1,21 +1,36 @@
-"""docs/models.md explains every reason that a Model's conditions can have."""
+"""docs/models.md explains every reason that a Model's conditions can have, docs/serving.md an InferenceService's."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
+
+from llmkube.api.inference_status import InferencePhase
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "llmkube"
 _GIVEN = re.compile(r'(?:Trouble|SourceError|GGUFError|_because)\(\s*"(?P<reason>[A-Z]\w+)"')
 _LISTED = re.compile(r"`(?P<reason>[A-Z][A-Za-z]+)`")
-SERVICES = ("inference_plan.py", "inference_status.py", "inference_conditions.py")
+_FOUND = re.compile(
+    r'(?:Finding\(\w+, "(?:True|False|Unknown)",|Crash\(|_cause\(|reason_of\([^"]+)\s*"(?P<reason>[A-Z]\w+)"'
+)
+_NAMED = re.compile(r'^(?:LATE|CRASHED|UNSCHEDULABLE) = "(?P<reason>\w+)"', re.MULTILINE)
+OF_SERVICES = (
+    "inference_plan.py",
+    "inference_inputs.py",
+    "inference_status.py",
+    "inference_conditions.py",
+    "crash.py",
+    "offload.py",
+)
+OF_BOTH = ("pod_trouble.py", "refusal.py", "reading.py")
 
 
 def given() -> set[str]:
     """Return the reasons that the code of Models writes."""
     folders = [SOURCES / name for name in ("desired", "controllers", "models", "gguf")]
-    files = [each for folder in folders for each in folder.glob("*.py") if each.name not in SERVICES]
+    files = [each for folder in folders for each in folder.glob("*.py") if each.name not in OF_SERVICES]
     return {match["reason"] for file in files for match in _GIVEN.finditer(file.read_text())}
 
 
@@ -24,3 +39,14 @@ def test_every_reason_of_a_model_is_explained() -> None:
     found = given()
     assert len(found) > 25
     assert sorted(found - listed) == []
+
+
+def test_every_reason_of_an_inference_service_is_explained_with_its_next_step() -> None:
+    listed = {match["reason"] for match in _LISTED.finditer((ROOT / "docs" / "serving.md").read_text())}
+    folders = (SOURCES / "desired", SOURCES / "controllers")
+    files = [each for folder in folders for name in (*OF_SERVICES, *OF_BOTH) for each in folder.glob(name)]
+    texts = [each.read_text() for each in files]
+    found = {match["reason"] for text in texts for form in (_GIVEN, _FOUND, _NAMED) for match in form.finditer(text)}
+    phases = set(get_args(InferencePhase)) - {"Failed"}  # a phase is the reason where nothing else is one
+    assert len(found) > 30
+    assert sorted((found | phases) - listed) == []

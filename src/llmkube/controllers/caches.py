@@ -1,8 +1,8 @@
 """What the operator keeps in memory of the cluster, and the indexes by which one object leads to another.
 
-Reconcilers read nothing else, but before bytes are taken away (ModelCollection). Jobs and pods are narrowed to what the
-operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen, to be
-left alone.
+Reconcilers read nothing else, but before bytes are taken away (ModelCollection). Jobs, pods and EndpointSlices are
+narrowed to what the operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own
+must be seen, to be left alone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,20 @@ from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects
 from llmkube.kube.informer import Informer
-from llmkube.kube.kinds import DEPLOYMENT, HPA, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
+from llmkube.kube.kinds import (
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    HPA,
+    INFERENCE_SERVICE,
+    JOB,
+    MODEL,
+    POD,
+    PVC,
+    SERVICE,
+    Key,
+    Kind,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -62,6 +75,7 @@ class Caches:
     deployments: Informer[objects.Deployment]
     services: Informer[objects.Opaque]
     autoscalers: Informer[objects.HorizontalPodAutoscaler]
+    endpoints: Informer[objects.EndpointSlice]
 
     def all(self) -> tuple[Informer[Any], ...]:
         """Return every informer, for whoever runs them."""
@@ -120,14 +134,19 @@ class Caches:
         """Return the Model that a pod fetches for."""
         return [key_of(each) for each in self.models.store.by_index("label", _labelled(pod, MODEL_LABEL))]
 
-    def inference_services_of_pod(self, pod: objects.Object) -> list[Key]:
-        """Return the InferenceService that a pod serves."""
-        found = self.inference_services.store.by_index("label", _labelled(pod, SERVICE_LABEL))
+    def inference_services_labelled(self, obj: objects.Object) -> list[Key]:
+        """Return the InferenceService that a pod, or the endpoints of a Service, are of."""
+        found = self.inference_services.store.by_index("label", _labelled(obj, SERVICE_LABEL))
         return [key_of(each) for each in found]
 
     def pods_of_service(self, service: Key) -> tuple[objects.Pod, ...]:
         """Return the pods of an InferenceService, of whatever roll-out."""
         return tuple(self.pods.store.by_index("service", f"{service.namespace}/{child_name(service.name)}"))
+
+    def answering(self, service: Key) -> int:
+        """Return how many pods requests to an InferenceService's Service may go to."""
+        slices = self.endpoints.store.by_index("service", f"{service.namespace}/{child_name(service.name)}")
+        return len({_behind(each) for one in slices for each in one.endpoints or () if each.conditions.ready})
 
     def autoscalers_of_service(self, service: Key) -> tuple[str, ...]:
         """Return the names of the autoscalers of the Deployment of an InferenceService, KEDA's among them."""
@@ -153,6 +172,13 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
         deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, indexes={"served": _served}),
         services=Informer(client, SERVICE, namespaces=namespaces),
         autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
+        endpoints=Informer(
+            client,
+            ENDPOINT_SLICE,
+            namespaces=namespaces,
+            label_selector=MADE_BY_US,
+            indexes={"service": _by_service},
+        ),
     )
 
 
@@ -172,8 +198,14 @@ def _by_label(obj: objects.Object) -> Iterable[str]:
     return (f"{obj.metadata.namespace}/{child_name(obj.metadata.name)}",)
 
 
-def _by_service(pod: objects.Pod) -> Iterable[str]:
-    return (_labelled(pod, SERVICE_LABEL),)
+def _by_service(obj: objects.Object) -> Iterable[str]:
+    """A Service's EndpointSlices have its labels."""
+    return (_labelled(obj, SERVICE_LABEL),)
+
+
+def _behind(endpoint: objects.Endpoint) -> str:
+    """One pod may be in several slices: one for each family of addresses."""
+    return endpoint.target_ref.uid if endpoint.target_ref else ",".join(endpoint.addresses)
 
 
 def _by_model(service: objects.CustomResource) -> Iterable[str]:

@@ -33,6 +33,7 @@ from llmkube.runtime.outcome import Result
 if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.inference_inputs import InferenceInputs
+    from llmkube.controllers.offloads import OffloadReader
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.events import EventRecorder, EventType
@@ -54,12 +55,14 @@ class InferenceReconciler:
     events: EventRecorder
     settings: OperatorSettings
     clock: Clock
+    offloads: OffloadReader
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one InferenceService a step further."""
         live = self.caches.inference_services.store.get(key)
         if live is None or live.metadata.deletion_timestamp is not None:
             self.applier.forget(key)
+            self.offloads.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
         lag = self.applier.lag(key, (caches.inference_services, caches.deployments, caches.services))
@@ -84,6 +87,7 @@ class InferenceReconciler:
             plan=previous.plan,
             deployment=self.caches.deployments.store.get(Key(key.namespace, deployment_name(key.name))),
             pods=self.caches.pods_of_service(key),
+            answering=self.caches.answering(key),
             selector=selector_text(key.name, "inference"),
         )
 
@@ -123,9 +127,11 @@ class InferenceReconciler:
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         served = inputs.served
+        count = gpus(spec, served.spec)
         return replace(
             sight,
-            gpus=gpus(spec, served.spec),
+            gpus=count,
+            offloaded=self.offloads.of(key_of(isvc), sight.pods) if count else None,
             plan=plan(spec, served.spec, served.status),
             remark=remark(spec, served.spec, served.status),
         )

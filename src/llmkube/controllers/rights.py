@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.kube.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
+    ENDPOINT_SLICE,
     EVENT,
     HPA,
     INFERENCE_SERVICE,
@@ -61,7 +62,8 @@ IN_THE_CLUSTER = (
     Right((JOB,), (*APPLIED, "delete"), why="a fetch of other bytes replaces the one that there is"),
     Right((SERVICE, PVC), APPLIED),
     Right((POD,), WATCHED),
-    Right((POD,), ("get",), "log", "how far a fetch is"),
+    Right((POD,), ("get",), "log", "how far a fetch is, and where an engine has put its layers"),
+    Right((ENDPOINT_SLICE,), WATCHED, why="whether requests reach a pod"),
     Right((SECRET,), ("get",), why="by the name that a Model gives: a gated model's header needs its credentials"),
     Right((CONFIG_MAP,), ("get",), why="by the name that a Model gives: certificates that its source needs"),
     Right((EVENT,), ("create", "patch")),

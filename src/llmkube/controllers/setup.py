@@ -25,6 +25,7 @@ from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_recheck import ModelRecheck
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.progress import ProgressReader
 from llmkube.controllers.resolver import Resolver
 from llmkube.kube.apply import Applier
@@ -75,7 +76,7 @@ def controllers(
     known = caches(client, settings.namespaces)
     events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
-    target = _Target()
+    target, service_target = _Target(), _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
     writer = appliers[MODEL_MANAGER]
@@ -90,12 +91,16 @@ def controllers(
         events=events,
         clock=clock,
     )
-    services = InferenceReconciler(known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock)
+    offloads = OffloadReader(client, notify=service_target.enqueue)
+    services = InferenceReconciler(
+        known, InferenceInputs(known), appliers[INFERENCE_MANAGER], events, settings, clock, offloads
+    )
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = Controller("inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock))
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run)
+    service_target.controller = inference
+    background = (events.run, resolver.run, progress.run, offloads.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 
@@ -117,5 +122,6 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
-    mapped(controller, known.pods, known.inference_services_of_pod)
+    mapped(controller, known.pods, known.inference_services_labelled)
+    mapped(controller, known.endpoints, known.inference_services_labelled)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from llmkube.api.inference_status import InferencePhase
     from llmkube.desired.pod_trouble import Trouble
 
+_NO_ENDPOINTS = (
+    "Pods are ready, but the Service has no ready endpoint: requests reach none of them yet; see "
+    "`kubectl get endpointslices` and the endpointslice controller of the cluster if it stays so"
+)
 LATE = "ProgressDeadlineExceeded"
 """The Deployment's own reason for a roll-out that took too long, and ours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a service stands: its phase, whether a pod answers, whether a roll-out took too long, what is wrong."""
+    """Where a service stands: its phase, whether a pod answers or is `unreachable` though ready, whether a roll-out is
+    `late`, and what is wrong."""
 
     phase: InferencePhase
     available: bool = False
+    unreachable: bool = False
     late: bool = False
     refused: Trouble | None = None
     waiting: Trouble | None = None
@@ -74,6 +80,8 @@ def _scheduled(stand: Stand) -> Finding:
 def _available(stand: Stand) -> Finding:
     if stand.available:
         return Finding(AVAILABLE, "True", "Serving", "A pod answers")
+    if stand.unreachable:
+        return Finding(AVAILABLE, "False", "NoEndpoints", _NO_ENDPOINTS)
     cause = stand.refused or stand.waiting or stand.trouble
     if cause and stand.phase != "Stopped":
         return Finding(AVAILABLE, "False", cause.reason, cause.message)

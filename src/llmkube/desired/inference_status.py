@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Offload, Plan
+from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Plan
 from llmkube.desired.conditions import merged
 from llmkube.desired.inference_conditions import LATE, Stand, findings
+from llmkube.desired.offload import observed_offload, offload_trouble
 from llmkube.desired.pod_trouble import UNSCHEDULABLE, Trouble, first_trouble, is_running
 from llmkube.desired.replicas import ONE, Scale
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from llmkube.api.inference_status import Offload
     from llmkube.kube.objects import Deployment, Pod
 
 _IN_PLACE = "; the old pods serve; spec.strategy with maxSurge 0 replaces them in place"
@@ -29,7 +31,8 @@ _OLD_PODS = "; the old pods serve until the spec is corrected, or the one before
 class Sight:
     """All that was seen. `refused` says why the spec is not honoured, `waiting` why the Model cannot be served yet.
 
-    `deployment` and `pods` are what is there now, of whatever generation; `remark` is told and stops nothing.
+    `deployment` and `pods` are what is there now, of whatever generation, `answering` how many pods the Service sends
+    requests to, `offloaded` the layers that pods say they have on GPUs; `remark` is told and stops nothing.
     """
 
     generation: int
@@ -42,6 +45,8 @@ class Sight:
     remark: Trouble | None = None
     deployment: Deployment | None = None
     pods: tuple[Pod, ...] = ()
+    answering: int = 0
+    offloaded: int | None = None
     endpoint: str | None = None
     selector: str | None = None
     plan: Plan | None = None
@@ -49,10 +54,11 @@ class Sight:
 
 def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
     """Return the whole status; `now` is used only for what has changed."""
-    stand, seen = _stand(sight), sight.deployment.status if sight.deployment else None
+    offload = observed_offload(sight.plan, sight.offloaded, sight.previous.offload)
+    stand, seen = _stand(sight, offload), sight.deployment.status if sight.deployment else None
     status = InferenceServiceStatus(
         phase=stand.phase,
-        ready_replicas=seen.ready_replicas if seen else 0,
+        ready_replicas=_ready(sight),
         desired_replicas=sight.scale.replicas,
         endpoint=sight.endpoint,
         model_ready=sight.waiting is None and sight.refused is None,
@@ -61,7 +67,7 @@ def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
         selector=sight.selector,
         observed_generation=sight.generation,
         plan=sight.plan,
-        offload=Offload(planned=sight.plan.gpu_layers) if sight.plan else None,
+        offload=offload,
         conditions=merged(sight.previous.conditions, findings(stand), now=now, generation=sight.generation),
     )
     return dated(status, sight.previous, now=now)
@@ -84,18 +90,23 @@ def is_complete(deployment: Deployment, *, replicas: int) -> bool:
     )
 
 
-def _stand(sight: Sight) -> Stand:
-    serving = sight.deployment is not None and sight.deployment.status.ready_replicas > 0
+def _ready(sight: Sight) -> int:
+    """Pods that answer and that are asked: a Deployment says the one, the Service's endpoints the other."""
+    return min(sight.deployment.status.ready_replicas, sight.answering) if sight.deployment else 0
+
+
+def _stand(sight: Sight, offload: Offload | None) -> Stand:
     found = _trouble(sight)
     return Stand(
         phase=_phase(sight, found),
-        available=serving,
+        available=_ready(sight) > 0,
+        unreachable=sight.deployment is not None and sight.deployment.status.ready_replicas > 0,
         late=sight.deployment is not None and _is_late(sight.deployment),
         refused=sight.refused,
         waiting=sight.waiting,
         model_failed=sight.model_failed,
         trouble=found,
-        remark=sight.remark,
+        remark=offload_trouble(offload) or sight.remark,
         pods=len(sight.pods),
         scale=sight.scale,
     )
@@ -133,7 +144,7 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
     if sight.deployment is None:
         return "WaitingForModel" if sight.waiting else "Creating"
     if is_complete(sight.deployment, replicas=sight.scale.replicas):
-        return "Progressing" if sight.waiting else "Ready"
+        return "Ready" if not sight.waiting and sight.answering >= sight.scale.replicas else "Progressing"
     return _rolling_out(sight, sight.deployment, found)
 
 

@@ -73,6 +73,7 @@ NODE = Kind("", "v1", "Node", "nodes", objects.Opaque, namespaced=False)
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", objects.Opaque, namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", objects.Lease)
 HPA = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", objects.HorizontalPodAutoscaler)
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", objects.EndpointSlice)
 EVENT = Kind("events.k8s.io", "v1", "Event", "events", objects.Opaque)
 
 

@@ -13,6 +13,7 @@ from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
@@ -109,8 +110,9 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
+    offloads = OffloadReader(acted, notify=lambda _: None)
     return await InferenceReconciler(
-        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock()
+        known, InferenceInputs(known), acted, acted, OperatorSettings(), HeldClock(), offloads
     ).reconcile(TINY)
 
 

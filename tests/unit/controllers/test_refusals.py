@@ -11,6 +11,7 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import ApiError, Forbidden, Invalid
@@ -54,7 +55,9 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     }
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
-    reconciler = InferenceReconciler(known, InferenceInputs(known), applier, Silent(), OperatorSettings(), HeldClock())  # type: ignore[arg-type]
+    offloads = OffloadReader(None, notify=lambda _: None)  # type: ignore[arg-type]
+    inputs, settings = InferenceInputs(known), OperatorSettings()
+    reconciler = InferenceReconciler(known, inputs, applier, Silent(), settings, HeldClock(), offloads)  # type: ignore[arg-type]
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

@@ -55,7 +55,8 @@ CAUSES = (
     _cause(
         "ModelDamaged",
         r"model is corrupted or incomplete|invalid magic characters|tensor '[^'\n]{1,100}' (not found|has wrong)",
-        "check the cache with `llmkube cache verify`; a newer spec.image may know a newer file",
+        "its bytes are read again, and fetched anew if they are damaged: see the Model's condition Degraded",
+        lasting=False,
     ),
     _cause(
         "QuantizedCacheRefused",
@@ -76,6 +77,7 @@ CAUSES = (
         "FileMissing",
         r"no such file or directory|failed to open file",
         "see that the file is in the cache: `llmkube cache verify`",
+        lasting=False,
     ),
     _cause(
         "AddressInUse",

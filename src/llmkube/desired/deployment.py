@@ -114,7 +114,6 @@ def _engine(part: PodPart, image: str) -> dict[str, Any]:
         "args": list(part.args),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": list(part.mounts),
         **part.container,
     }

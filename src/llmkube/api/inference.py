@@ -124,14 +124,14 @@ class InferenceServiceSpec(Record):
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
     topology_spread_constraints: TopologySpread | None = None
-    """How evenly pods are spread."""
+    """How evenly pods are spread; by default over zones and nodes where that can be. An empty list spreads nothing."""
     runtime_class_name: ObjectName | None = None
     """RuntimeClass of the pods, e.g. nvidia."""
 
     probes: Probes | None = None
-    """Timing of the probes. Not yet honoured, and refused."""
-    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int64"})] = 60
-    """Seconds that requests in flight have to finish when a pod stops."""
+    """Timing of the probes."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int64"})] = 300
+    """Seconds that requests in flight have to finish when a pod stops; one that has none stops within seconds."""
     strategy: Strategy | None = None
     """How old pods are replaced; by default without surge where GPUs are used."""
 

@@ -32,10 +32,7 @@ def _of_sharding(spec: ModelSpec) -> Iterator[tuple[str, str]]:
         yield "hardware.gpu.sharding.layerSplit", "own splits are not honoured yet; remove it for an even split"
 
 
-_INFERENCE = (
-    ("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),
-    ("probes", "probes", "probe timing cannot be overridden yet; remove it"),
-)
+_INFERENCE = (("reasoning", "reasoning", "reasoning options are not rendered yet; remove it"),)
 
 
 def _of_inference(spec: InferenceServiceSpec) -> Iterator[tuple[str, str]]:

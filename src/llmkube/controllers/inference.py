@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from llmkube.controllers.caches import Caches
     from llmkube.controllers.inference_accessories import InferenceAccessories
     from llmkube.controllers.inference_inputs import InferenceInputs
+    from llmkube.controllers.offloads import OffloadReader
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.events import EventRecorder, EventType
@@ -63,6 +64,7 @@ class InferenceReconciler:
     events: EventRecorder
     settings: OperatorSettings
     clock: Clock
+    offloads: OffloadReader
 
     async def reconcile(self, key: Key) -> Result:
         """Bring one InferenceService a step further."""
@@ -70,6 +72,7 @@ class InferenceReconciler:
         if live is None or live.metadata.deletion_timestamp is not None:
             self.applier.forget(key)
             self.inputs.forget(key)
+            self.offloads.forget(key)
             return Result()  # what it owns is collected by the owner references
         caches = self.caches
         made = (caches.inference_services, caches.models, caches.deployments, caches.services)
@@ -99,6 +102,7 @@ class InferenceReconciler:
             plan=previous.plan,
             deployment=self.caches.deployments.store.get(Key(key.namespace, deployment_name(key.name))),
             pods=self.caches.pods_of_service(key),
+            answering=self.caches.answering(key),
             selector=selector_text(key.name, "inference"),
         )
 
@@ -146,10 +150,12 @@ class InferenceReconciler:
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         served = inputs.served
-        beside = memory_beside(spec, inputs, context=effective_context(spec, served.status.gguf).size)
+        count, context = gpus(spec, served.spec), effective_context(spec, served.status.gguf).size
+        beside = memory_beside(spec, inputs, context=context)
         return replace(
             sight,
-            gpus=gpus(spec, served.spec),
+            gpus=count,
+            offloaded=self.offloads.of(key_of(isvc), sight.pods) if count else None,
             plan=plan(spec, served.spec, served.status, beside=beside),
             remark=sight.remark or remark(spec, served.spec, served.status, beside=beside),
         )

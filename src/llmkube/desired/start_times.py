@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmkube.desired.deployment import CONTAINER
+from llmkube.desired.pod_part import CONTAINER
 
 if TYPE_CHECKING:
     from llmkube.kube.objects import ContainerStatus, Pod

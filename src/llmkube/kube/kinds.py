@@ -78,6 +78,7 @@ INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", objects.Opaque
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", objects.Opaque)
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", objects.Opaque)
 POD_MONITOR = Kind("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors", objects.Opaque)
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", objects.EndpointSlice)
 EVENT = Kind("events.k8s.io", "v1", "Event", "events", objects.Opaque)
 
 

@@ -32,7 +32,6 @@ def test_a_model_that_asks_for_more_than_is_done_is_told_where(spec: dict[str, A
     ("field", "value"),
     [
         ("reasoning", {}),
-        ("probes", {"liveness": {"periodSeconds": 5}}),
     ],
 )
 def test_a_service_that_asks_for_more_than_is_done_is_told_where(field: str, value: Any) -> None:

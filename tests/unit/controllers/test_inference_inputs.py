@@ -15,6 +15,7 @@ from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.api_keys import VERSION
 from llmkube.desired.settings import OperatorSettings
@@ -99,7 +100,8 @@ async def reconciler(world: World, known: Caches, clock: HeldClock, background: 
     inputs = InferenceInputs(known, objects)
     async with background(objects.run):
         beside, adapters = InferenceAccessories(known, acted, acted), AdapterModels(known, acted)
-        yield InferenceReconciler(known, inputs, beside, adapters, acted, acted, OperatorSettings(), clock)
+        offloads = OffloadReader(acted, notify=print)
+        yield InferenceReconciler(known, inputs, beside, adapters, acted, acted, OperatorSettings(), clock, offloads)
 
 
 async def test_nothing_is_said_before_somebody_has_looked(

@@ -15,6 +15,7 @@ from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
@@ -112,10 +113,10 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
-    objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
+    objects, offloads = ReferencedObjects(acted, clock=HeldClock(), notify=print), OffloadReader(acted, notify=print)
     inputs, beside = InferenceInputs(known, objects), InferenceAccessories(known, acted, acted)
     return await InferenceReconciler(
-        known, inputs, beside, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock()
+        known, inputs, beside, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock(), offloads
     ).reconcile(TINY)
 
 

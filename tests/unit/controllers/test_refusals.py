@@ -13,6 +13,7 @@ from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
@@ -61,7 +62,8 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     inputs = InferenceInputs(known, ReferencedObjects(acting, clock=HeldClock(), notify=print))
     beside, adapters = InferenceAccessories(known, acting, acting), AdapterModels(known, acting)
     silent: Any = Silent()
-    reconciler = InferenceReconciler(known, inputs, beside, adapters, acting, silent, OperatorSettings(), HeldClock())
+    offloads, settings = OffloadReader(acting, notify=print), OperatorSettings()
+    reconciler = InferenceReconciler(known, inputs, beside, adapters, acting, silent, settings, HeldClock(), offloads)
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

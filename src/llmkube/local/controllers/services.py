@@ -81,8 +81,9 @@ class Services:
         for name, one in wanted.items():
             if name not in live:
                 self._cluster.create(SLICES, one)
-            elif _content(live[name]) != _content(one):
-                self._cluster.update(SLICES, {**live[name], **_content(one)})
+            elif _content(live[name]) != _content(one) or labels_of(live[name]) != labels_of(one):
+                metadata = {**live[name]["metadata"], "labels": labels_of(one)}
+                self._cluster.update(SLICES, {**live[name], **_content(one), "metadata": metadata})
         for name in live.keys() - wanted.keys():
             self._cluster.delete(SLICES, live[name])
 
@@ -158,7 +159,7 @@ def _slice(service: Object, suffix: str, ports: list[Object], endpoints: list[Ob
         "metadata": {
             "name": f"{meta['name']}-{suffix}",
             "namespace": meta["namespace"],
-            "labels": {SERVICE_LABEL: meta["name"], MANAGED_LABEL: MANAGED_BY},
+            "labels": {**labels_of(service), SERVICE_LABEL: meta["name"], MANAGED_LABEL: MANAGED_BY},
             "ownerReferences": [controller_reference(service)],
         },
         "addressType": "IPv4",

@@ -30,6 +30,9 @@ OF_SERVICES = (
     "referenced.py",
     "drafts.py",
     "adapters.py",
+    "images.py",
+    "resources.py",
+    "engine/plan.py",
 )
 OF_BOTH = ("pod_trouble.py", "refusal.py", "reading.py")
 

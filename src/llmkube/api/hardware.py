@@ -19,9 +19,11 @@ class Sharding(Record):
     """How the model's layers are divided among the GPUs of a pod."""
 
     strategy: Literal["layer", "tensor", "pipeline", "row", "none"] = "layer"
-    """How to split: layer gives each GPU whole layers. Not yet honoured, and refused: tensor, pipeline, row, none."""
+    """How to split: layer (or pipeline, the same) gives each GPU whole layers; row and tensor give each GPU a part of
+    every matrix; none leaves all on the first GPU."""
     layer_split: Annotated[tuple[_LayerRange, ...], Field(max_length=64, json_schema_extra=LIST_ATOMIC)] | None = None
-    """The layers of each GPU, one range per GPU, e.g. ["0-15", "16-31"]. Not yet honoured, and refused."""
+    """The layers of each GPU, one range per GPU from layer 0 on, e.g. ["0-15", "16-31"]; the last GPU has the output
+    layer too."""
 
 
 class GPU(Record):
@@ -32,7 +34,7 @@ class GPU(Record):
     count: Annotated[int, Field(ge=0, le=64, json_schema_extra={"format": "int32"})] | None = None
     """Number of GPUs per pod; 1 when only enabled is set."""
     memory: Quantity | None = None
-    """Memory that each GPU must have at least, e.g. 8Gi. Not yet honoured: the GPU scheduler will place by it."""
+    """Memory of each GPU, e.g. 8Gi: the plan fits the layers into it."""
     vendor: Vendor | None = None
     """Whose GPUs, which decides the extended resource to ask for; by default the accelerator's vendor."""
     layers: Annotated[int, Field(ge=-1, le=10000, json_schema_extra={"format": "int32"})] | None = None

@@ -16,6 +16,7 @@ from llmkube.api.fields import (
     ObjectName,
     Quantity,
     Record,
+    SecretName,
     list_map,
 )
 from llmkube.api.group import API_VERSION
@@ -41,7 +42,8 @@ class InferenceResources(Record):
     memory: Quantity | None = None
     """Memory request, e.g. 4Gi; raised to what the model needs when it is less."""
     gpu_memory: Quantity | None = None
-    """GPU memory of the pod, e.g. 16Gi. Not yet honoured: the GPU scheduler will place by it."""
+    """Memory of all GPUs of the pod together, e.g. 16Gi; by default what the Model says of each. The plan fits the
+    layers into it."""
 
 
 class SecretKey(Record):
@@ -69,7 +71,10 @@ class InferenceServiceSpec(Record):
     replicas: Annotated[int, Field(ge=0, le=1000, json_schema_extra=_INT32)] = 1
     """Number of pods; 0 means stopped."""
     image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")] | None = None
-    """Image of the engine; by default the operator's image for the Model's accelerator."""
+    """Image of the engine; by default the operator's image for the Model's accelerator. A tag that ends with a build,
+    e.g. -b11669, says which arguments it takes; any other image gets only those that are old."""
+    image_pull_secrets: Annotated[tuple[SecretName, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
+    """Secrets with which the images are pulled, on top of the operator's."""
     endpoint: Endpoint = Endpoint()
     """How the service is reached."""
     resources: InferenceResources | None = None
@@ -86,9 +91,11 @@ class InferenceServiceSpec(Record):
     cache_type_v: CacheType | None = None
     """Type of the values in the KV cache; f16 by default. Quantised types need flash attention."""
     batch_size: _Batch | None = None
-    """Tokens of a prompt per logical batch; 2048 by default."""
+    """Tokens of a prompt per logical batch; 2048 by default, where texts are embedded or ranked all that a slot holds.
+    """
     ubatch_size: _Batch | None = None
-    """Tokens of a prompt per physical batch; 512 by default."""
+    """Tokens of a prompt per physical batch; 512 by default, where texts are embedded or ranked all that a slot holds.
+    """
     threads: Annotated[int, Field(ge=1, le=1024, json_schema_extra=_INT32)] | None = None
     """CPU threads of the engine; by default what the CPU request comes to."""
     mode: Literal["chat", "embedding", "rerank"] = "chat"
@@ -98,7 +105,7 @@ class InferenceServiceSpec(Record):
     chat_template_ref: Annotated[ChatTemplate, Field(json_schema_extra=MAP_ATOMIC)] | None = None
     """Chat template in place of the model's own. Another text in the ConfigMap replaces the pods."""
     reasoning: Reasoning | None = None
-    """How the model's thinking is treated. Not yet honoured, and refused."""
+    """How the model's thinking is treated; by default as the engine finds it in the chat template."""
     speculative: Speculative | None = None
     """A small model that drafts for the large one, with the same vocabulary."""
     lora_adapters: Annotated[tuple[LoraAdapter, ...], Field(max_length=16, json_schema_extra=list_map("name"))] = ()
@@ -106,7 +113,8 @@ class InferenceServiceSpec(Record):
     extra_args: Annotated[
         tuple[Annotated[str, Field(max_length=1024)], ...], Field(max_length=64, json_schema_extra=LIST_ATOMIC)
     ] = ()
-    """Further arguments of llama-server, appended as they are. Flags that the operator sets itself are refused."""
+    """Further arguments of llama-server, appended as they are, a word each. Flags that the operator sets itself are
+    refused, and so are those that the image's build does not have."""
     env: Env = ()
     """Environment variables of the engine."""
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from llmkube.api.conditions import Conditions
-from llmkube.api.fields import LIST_ATOMIC, Bytes, Count, Record, Timestamp
+from llmkube.api.fields import LIST_ATOMIC, Bytes, Count, Line, Record, Timestamp
 
 InferencePhase = Literal[
     "Pending", "WaitingForModel", "WaitingForGPU", "Creating", "Progressing", "Ready", "Stopped", "Failed"
@@ -38,7 +38,9 @@ class Plan(Record):
     memory: PlanMemory | None = None
     """Memory that one pod needs."""
     tensor_split: _Shares | None = None
-    """Share of each GPU."""
+    """Share of each GPU, as llama-server's --tensor-split: layers of the model, or parts of each matrix."""
+    message: Line | None = None
+    """Why it fits: what each GPU holds of what it has, or what is not known."""
 
 
 class Offload(Record):

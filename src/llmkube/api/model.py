@@ -195,6 +195,8 @@ class ModelMemory(Record):
     """Keys and values of one token of context, at f16."""
     compute_estimate: Bytes
     """Working memory of the engine at its default batch."""
+    layout: Annotated[str, Field(max_length=16384)] | None = None
+    """What the header says of the layers, packed: services are planned from it without asking the source again."""
 
 
 class Projector(Record):

@@ -12,8 +12,8 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONGEST = 256
-"""Characters of a text: all of it must fit a termination message."""
+LONGEST, LONGEST_LAYOUT = 256, 2400
+"""Characters of a text, and of the packed layout: all of it must fit a termination message of 4096."""
 
 
 async def facts_of(source: str, place: Path, cache: Path) -> dict[str, Any]:
@@ -40,4 +40,11 @@ def _url(place: Path) -> str:
 
 
 def _short(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[:LONGEST] if isinstance(value, str) else value for name, value in record.items()}
+    """A layout cut short is none: it is left out whole."""
+    if len(record.get("layout", "")) > LONGEST_LAYOUT:
+        record = {name: value for name, value in record.items() if name != "layout"}
+    return {name: _cut(name, value) for name, value in record.items()}
+
+
+def _cut(name: str, value: Any) -> Any:
+    return value[:LONGEST] if isinstance(value, str) and name != "layout" else value

@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from llmkube.cli.errors import CommandError, one_line
-from llmkube.cli.operator_options import Image, Listed
-from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, Scrape
+from llmkube.cli.operator_options import Listed, image_options
+from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, Scrape, engine_images
 from llmkube.kube.errors import KubeError
 from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from llmkube.api.hardware import Accelerator
     from llmkube.kube.client import Client
     from llmkube.kube.lease import Timing
     from llmkube.runtime.manager import Manager
@@ -107,13 +106,7 @@ class Options:
     help="How long everybody waits between two tries.",
 )
 @click.option("--fetcher-image", default=FETCHER_IMAGE, help="Image that has `llmkube fetch`.")
-@click.option(
-    "--image",
-    "images",
-    type=Image(),
-    multiple=True,
-    help="Image of llama-server for an accelerator; repeatable; the others keep theirs.",
-)
+@image_options
 @click.option("--cluster-domain", default="cluster.local", help="DNS domain of the cluster; empty where it has none.")
 @click.option(
     "--source-allow",
@@ -187,21 +180,22 @@ def operator(
     *,
     log_format: str,
     log_level: str,
-    images: tuple[tuple[Accelerator, str], ...],
+    images: tuple[tuple[str, str], ...],
+    image_repository: str,
     health_port: int,
     **given: Any,
 ) -> None:
     """Run the operator: make Models and InferenceServices what they say, until SIGTERM.
 
     Each option can come from the environment, as LLMKUBE_ and its name, e.g. LLMKUBE_HEALTH_PORT. Those that can be
-    repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_SOURCE_ALLOW, LLMKUBE_SOURCE_ROOTS,
-    LLMKUBE_ARCHITECTURES and LLMKUBE_SCRAPE_FROM, apart by commas.
+    repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_IMAGE_PULL_SECRETS, LLMKUBE_SOURCE_ALLOW,
+    LLMKUBE_SOURCE_ROOTS, LLMKUBE_ARCHITECTURES and LLMKUBE_SCRAPE_FROM, apart by commas.
     """
     from llmkube.runtime import logging
 
     logging.configure(style="console" if log_format == "console" else "json", level=log_level)
     rendered = {name: given.pop(name) for name in OperatorSettings.model_fields if name in given}
-    settings = OperatorSettings(image_map=dict(images), **rendered)
+    settings = OperatorSettings(image_map=engine_images(image_repository) | dict(images), **rendered)
     options = Options(health_port=None if health_port < 0 else health_port, **given)
     with one_line(), expected():
         asyncio.run(run(options, settings))

@@ -18,19 +18,16 @@ from llmkube.controllers.caches import with_kind
 from llmkube.controllers.inference_accessories import LOOK_AGAIN
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.accessories import accessories, fetches
-from llmkube.desired.arguments import effective_context
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint, external_endpoint
-from llmkube.desired.inference_plan import is_lasting, plan, refused, remark, taken
+from llmkube.desired.inference_plan import decided, is_lasting, published, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
-from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.network_policy import shut_out
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
-from llmkube.desired.resources import gpus
 from llmkube.desired.service import service, service_name
 from llmkube.desired.service_addresses import balancer, cluster_ip
 from llmkube.kube.apply import Lag
@@ -143,21 +140,22 @@ class InferenceReconciler:
         if isinstance(inputs, Missing):
             sight = await self._accompany(isvc, spec, sight, _of_before(sight))
             return sight if sight.refused else await self._wait(isvc, sight, inputs)
+        engine = decided(spec, inputs, self.settings)
+        if isinstance(engine, Trouble):
+            sight = await self._accompany(isvc, spec, sight, _of_before(sight))
+            return replace(sight, refused=sight.refused or engine)
         wanted = deployment(isvc, spec, inputs, self.settings)
         sight = await self._accompany(isvc, spec, sight, wanted)
         if sight.refused:
             return sight
         others = sight.scale.replicas if sight.scale.is_handed_over else None
         await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
-        served = inputs.served
-        count, context = gpus(spec, served.spec), effective_context(spec, served.status.gguf).size
-        beside = memory_beside(spec, inputs, context=context)
         return replace(
             sight,
-            gpus=count,
-            offloaded=self.offloads.of(key_of(isvc), sight.pods) if count else None,
-            plan=plan(spec, served.spec, served.status, beside=beside),
-            remark=sight.remark or remark(spec, served.spec, served.status, beside=beside),
+            gpus=engine.gpus,
+            offloaded=self.offloads.of(key_of(isvc), sight.pods) if engine.gpus else None,
+            plan=published(spec, inputs.served.spec, engine),
+            remark=sight.remark or remark(spec, inputs.served.spec, engine),
         )
 
     async def _wait(self, isvc: CustomResource, sight: Sight, missing: Missing) -> Sight:

@@ -3,9 +3,10 @@
     look(owner, references) -> Mapping[Reference, Found | None]    what is known; None while nobody has looked yet
     forget(owner)                                                  the owner is gone, or refers to nothing any more
 
-An object that anybody refers to is read once for all who do, again every `every` seconds (with jitter), and sooner
-while it is missing or cannot be read. `notify` hears for each owner of what has changed. What is kept of an object is
-what desired/referenced.py tells: never its content. With nobody who refers to anything, nothing is asked.
+An object that anybody refers to is read once for all who do, again every `every` seconds (with jitter, and later where
+there are so many that it were more than MOST_PER_SECOND), and sooner while it is missing or cannot be read. `notify`
+hears for each owner of what has changed. What is kept of an object is what desired/referenced.py tells: never its
+content. With nobody who refers to anything, nothing is asked.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 EVERY = 60.0
 FIRST = 1.0
 AT_ONCE = 8
+MOST_PER_SECOND = 20.0
 TIMEOUT = 10.0
 JITTER = 0.2
 _KINDS = {"Secret": SECRET, "ConfigMap": CONFIG_MAP}
@@ -144,7 +146,8 @@ class ReferencedObjects:
 
     def _pause(self, watched: _Watched) -> float:
         even = 1.0 - JITTER + 2 * JITTER * self._chance()
-        return even * (self._backoff.delay(watched.failures - 1) if watched.failures else self._every)
+        pause = self._backoff.delay(watched.failures - 1) if watched.failures else self._every
+        return even * max(pause, len(self._watched) / MOST_PER_SECOND)
 
     def _is_current(self, watched: _Watched) -> bool:
         return self._watched.get((watched.namespace, watched.reference)) is watched

@@ -2,7 +2,7 @@
 
     adapter_name(isvc_name: str, adapter: str) -> str
     adapter_model(isvc: CustomResource, adapter: LoraAdapter, served_name: str, served: ModelSpec) -> dict
-    adapters_part(spec: InferenceServiceSpec, inputs: Inputs) -> PodPart
+    adapters_part(inputs: Inputs, build: Build) -> PodPart
     adapter_trouble(served: Served, adapter: Adapter) -> Trouble | None
 
 So verdict, resume, cache, credentials, status and collection are a Model's. The engine takes `PATH:SCALE,PATH:SCALE`: a
@@ -23,9 +23,9 @@ from llmkube.desired.pod_part import PodPart
 from llmkube.desired.pod_trouble import Trouble
 
 if TYPE_CHECKING:
-    from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec
     from llmkube.api.options import LoraAdapter
+    from llmkube.desired.engine.build import Build
     from llmkube.desired.inputs import Adapter, Inputs, Served
     from llmkube.kube.objects import CustomResource
 
@@ -64,7 +64,7 @@ def adapter_model(isvc: CustomResource, adapter: LoraAdapter, served_name: str, 
     }
 
 
-def adapters_part(spec: InferenceServiceSpec, inputs: Inputs) -> PodPart:
+def adapters_part(inputs: Inputs, build: Build) -> PodPart:
     """Return what the engine is told of its adapters, in the order of the spec: their ids in a request count from 0.
 
     No prompt is kept for the next request: b11669 goes on from what another request's scales made of it, where a
@@ -73,7 +73,10 @@ def adapters_part(spec: InferenceServiceSpec, inputs: Inputs) -> PodPart:
     if not inputs.adapters:
         return PodPart()
     words = (f"{model_file(inputs.models, each.served)}:{each.scale:g}" for each in inputs.adapters)
-    return PodPart(args=("--lora-scaled", ",".join(words), "--no-cache-prompt"))
+    loaded = ("--lora-scaled", ",".join(words))
+    if build.has("--no-cache-prompt"):
+        return PodPart(args=(*loaded, "--no-cache-prompt"))
+    return PodPart(args=loaded, env=({"name": "LLAMA_ARG_CACHE_PROMPT", "value": "0"},))
 
 
 def adapter_trouble(served: Served, adapter: Adapter) -> Trouble | None:

@@ -4,23 +4,24 @@
     deployment(isvc: CustomResource, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> dict
 
 It is the sum of its parts (pod_part.py). The status of the Model must tell path and sha256: a Deployment is rendered
-for verified bytes only, and ValueError says so otherwise. The selector must never change.
+for verified bytes that can be run only, and ValueError says so otherwise. The selector must never change.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.adapters import adapters_part
 from llmkube.desired.api_keys import keys_part
-from llmkube.desired.arguments import PORT, arguments, effective_context
+from llmkube.desired.arguments import PORT, arguments
 from llmkube.desired.chat_template import template_part
 from llmkube.desired.drafts import draft_part
 from llmkube.desired.drain import drain_part
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.engine_log import log_part
-from llmkube.desired.images import pull_policy
+from llmkube.desired.images import engine_image, image_part
 from llmkube.desired.labels import owner_reference, selector, service_labels
-from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.model_volume import model_files, models_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
@@ -35,6 +36,7 @@ from llmkube.desired.tls import secured, tls_part
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
+    from llmkube.desired.engine.build import Build
     from llmkube.desired.inputs import Inputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource
@@ -67,7 +69,7 @@ def deployment(
             **rollout(spec, inputs.served),
             "template": {
                 "metadata": {"labels": labels, "annotations": dict(part.annotations)},
-                "spec": _pod(part, spec, inputs, settings),
+                "spec": _pod(part, spec),
             },
         },
     }
@@ -76,16 +78,18 @@ def deployment(
 def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> tuple[PodPart, ...]:
     """What every feature adds; what the person says in extraArgs and env comes last."""
     served = inputs.served
+    image = engine_image(spec, served.spec, settings)
     return (
         models_part(inputs.models, settings),
-        _engine_part(name, spec, inputs),
-        draft_part(spec, inputs),
-        adapters_part(spec, inputs),
+        image_part(image, spec, settings),
+        _engine_part(name, spec, inputs, image.build),
+        draft_part(spec, inputs, image.build),
+        adapters_part(inputs, image.build),
         template_part(spec, inputs.referenced),
         keys_part(spec, inputs.referenced),
         tls_part(spec, inputs.referenced),
         scrape_part(spec, settings),
-        PodPart(pod=placement(name, spec, served.spec) | user_namespace(settings)),
+        PodPart(pod=placement(name, spec, served.spec, architecture=image.architecture) | user_namespace(settings)),
         PodPart(container=secured(probes(spec.probes, served.status.size_bytes or 0), spec)),
         drain_part(spec.termination_grace_period_seconds),
         log_part(has_gpus=gpus(spec, served.spec) > 0),
@@ -93,37 +97,36 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     )
 
 
-def _engine_part(name: str, spec: InferenceServiceSpec, inputs: Inputs) -> PodPart:
+def _engine_part(name: str, spec: InferenceServiceSpec, inputs: Inputs, build: Build) -> PodPart:
     """What the engine is told, and what it needs for that."""
     served = inputs.served
-    context = effective_context(spec, served.status.gguf).size
-    beside = memory_beside(spec, inputs, context=context)
-    found = needs(spec, served.spec, served.status.memory, context=context, beside=beside)
+    planned = engine_plan(spec, inputs)
+    if not isinstance(planned, EnginePlan):
+        raise ValueError(f"{name}: {planned.message}")  # noqa: TRY004 - it is what the spec says that is wrong
+    found = needs(spec, served.spec, planned)
     files = model_files(name, served)
-    words = arguments(name, spec, served.spec, files=files, context=context, threads=found.threads)
-    return PodPart(args=words, container={"resources": found.manifest()})
+    part = arguments(name, spec, served.spec, planned, files=files, threads=found.threads, build=build)
+    return replace(part, container={"resources": found.manifest()})
 
 
-def _pod(part: PodPart, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> dict[str, Any]:
+def _pod(part: PodPart, spec: InferenceServiceSpec) -> dict[str, Any]:
     """The pod; lists that are empty are left out, as the API server would."""
     pod = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
         **part.pod,
-        "containers": [_engine(part, spec.image or settings.image(inputs.served.spec.hardware.accelerator))],
+        "containers": [_engine(part)],
         "initContainers": list(part.init_containers),
         "volumes": list(part.volumes),
     }
     return {field: value for field, value in pod.items() if value != []}
 
 
-def _engine(part: PodPart, image: str) -> dict[str, Any]:
+def _engine(part: PodPart) -> dict[str, Any]:
     """The container of the engine. It has no command: the images' own entrypoint is llama-server."""
     engine = {
         "name": CONTAINER,
-        "image": image,
-        "imagePullPolicy": pull_policy(image),
         "args": list(part.args),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "securityContext": container_security(),

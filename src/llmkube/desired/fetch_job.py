@@ -146,11 +146,13 @@ def pod(
 ) -> dict[str, Any]:
     """Return the pod that runs one container after the other, on one of `nodes` where it can."""
     first, last = containers[:-1], containers[-1]
+    secrets = [{"name": name} for name in settings.image_pull_secrets]
     return {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": pod_security(),
         **user_namespace(settings),
+        **({"imagePullSecrets": secrets} if secrets else {}),
         **({"initContainers": first} if first else {}),
         "containers": [last],
         "volumes": volumes,

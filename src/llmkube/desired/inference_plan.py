@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING
 from llmkube.api import quantity
 from llmkube.api.conditions import AVAILABLE
 from llmkube.api.inference_status import Plan, PlanMemory
-from llmkube.desired.arguments import effective_context, refused_extra_args
 from llmkube.desired.conditions import one_line
+from llmkube.desired.engine.build import Build
+from llmkube.desired.engine.extra import refused_extra_args
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.engine.told import told
+from llmkube.desired.images import engine_image, image_trouble
 from llmkube.desired.pod_trouble import Trouble
-from llmkube.desired.resources import gpus, needs
+from llmkube.desired.resources import gpu_trouble, needs
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec, ModelStatus
+    from llmkube.desired.inputs import Inputs
+    from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource, Object
-
-
-def refused(spec: InferenceServiceSpec) -> Trouble | None:
-    """Return why the spec is not honoured although it can be read."""
-    lines = refused_extra_args(spec)
-    return Trouble("ExtraArgsRefused", one_line("; ".join(lines))) if lines else None
 
 
 SERVED = "spec.modelRef"
@@ -72,36 +72,52 @@ def taken(kind: str, live: Object | None, owner: CustomResource) -> Trouble | No
     return Trouble("NameTaken", f"{kind} {live.metadata.name}: expected none or the InferenceService's own; {fix}")
 
 
-def plan(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus, *, beside: int = 0) -> Plan | None:
-    """Return how the model is run; None when its header is not known. `beside`: bytes of a draft and of adapters."""
-    if status.gguf is None or not status.gguf.block_count:
+def refused(spec: InferenceServiceSpec) -> Trouble | None:
+    """Return why the spec is not honoured, whatever its Model and its image are."""
+    return _extra(spec, Build(None))
+
+
+def decided(spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> EnginePlan | Trouble:
+    """Return how the engine is run, or why the spec is not honoured although it can be read."""
+    model = inputs.served.spec
+    image = engine_image(spec, model, settings)
+    trouble = _extra(spec, image.build) or image_trouble(image, spec, model) or gpu_trouble(spec, model)
+    return trouble or engine_plan(spec, inputs)
+
+
+def _extra(spec: InferenceServiceSpec, build: Build) -> Trouble | None:
+    lines = refused_extra_args(spec, build)
+    return Trouble("ExtraArgsRefused", one_line("; ".join(lines))) if lines else None
+
+
+def published(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Plan | None:
+    """Return the plan as the status has it; None when the model's layers are not known."""
+    if engine.total is None:
         return None
-    context = effective_context(spec, status.gguf).size
-    host = needs(spec, model, status.memory, context=context, beside=beside).planned
-    layers = status.gguf.block_count + 1
+    host, found = needs(spec, model, engine).planned, engine.memory
     return Plan(
-        context_size=context,
-        gpu_layers=_layers(spec, model, layers),
-        total_layers=layers,
-        memory=PlanMemory(host=host) if host is not None else None,
+        context_size=engine.context.size,
+        gpu_layers=_layers(engine, engine.total),
+        total_layers=engine.total,
+        memory=PlanMemory(gpu=tuple(each.total for each in found.devices), host=host) if found and host else None,
+        tensor_split=tuple(float(share) for share in engine.tensor_split) or None,
+        message=one_line(told(engine, host)),
     )
 
 
-def remark(spec: InferenceServiceSpec, model: ModelSpec, status: ModelStatus, *, beside: int = 0) -> Trouble | None:
+def remark(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Trouble | None:
     """Return what is done differently from what the person asked for, and why."""
-    context = effective_context(spec, status.gguf)
-    if context.clamped:
-        asked = f"spec.contextSize: {spec.context_size} asked for, {context.size} used"
+    if engine.context.clamped:
+        asked = f"spec.contextSize: {spec.context_size} asked for, {engine.context.size} used"
         return Trouble("ContextClamped", f"{asked}: the model was trained for no more; lower spec.contextSize")
-    found = needs(spec, model, status.memory, context=context.size, beside=beside)
+    found = needs(spec, model, engine)
     if found.raised and found.planned and found.requested:
         asked = f"{quantity.format_bytes(found.requested)} asked for, {quantity.format_bytes(found.planned)} used"
         return Trouble("MemoryRaised", f"spec.resources.memory: {asked}: the model needs it; raise it")
     return None
 
 
-def _layers(spec: InferenceServiceSpec, model: ModelSpec, total: int) -> int:
-    if not gpus(spec, model):
+def _layers(engine: EnginePlan, total: int) -> int:
+    if not engine.gpus:
         return 0
-    asked = model.hardware.gpu.layers if model.hardware.gpu else None
-    return total if asked is None or asked < 0 else min(asked, total)
+    return total if engine.layers is None else min(engine.layers, total)

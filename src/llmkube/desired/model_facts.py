@@ -13,6 +13,7 @@ from llmkube.desired.conditions import one_line
 from llmkube.desired.resolution import Known
 from llmkube.desired.verdict import projector_trouble
 from llmkube.gguf.errors import GGUFError
+from llmkube.gguf.packed import packed
 from llmkube.gguf.plan.cache import bytes_per_token
 from llmkube.gguf.plan.memory import plan
 from llmkube.gguf.plan.options import EngineOptions, PlanError
@@ -94,6 +95,7 @@ def memory(facts: ModelFacts) -> ModelMemory:
         weights=_size(facts.weights_bytes) or 0,
         kv_cache_per_token=_size(bytes_per_token(facts)) or 0,
         compute_estimate=_size(_working(facts)) or 0,
+        layout=packed(facts),
     )
 
 

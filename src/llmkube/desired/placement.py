@@ -1,6 +1,6 @@
 """Where pods of an InferenceService may run, in the pod's own fields.
 
-    placement(isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec) -> dict[str, Any]
+    placement(isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, architecture: str | None) -> dict
 
 What the person says is passed on as it is. It must never drop a toleration of theirs, nor add one for GPUs where none
 are used.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmkube.desired.images import ARCH
 from llmkube.desired.labels import selector
 from llmkube.desired.resources import gpu_resource, gpus
 
@@ -20,10 +21,15 @@ if TYPE_CHECKING:
 _PLACES = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
 
 
-def placement(isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec) -> dict[str, Any]:
-    """Return the fields of the pod's spec that say where it may run; none where nothing is said."""
+def placement(
+    isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, architecture: str | None = None
+) -> dict[str, Any]:
+    """Return the fields of the pod's spec that say where it may run; none where nothing is said.
+
+    `architecture`: the only one that the image is for.
+    """
     fields = {
-        "nodeSelector": spec.node_selector,
+        "nodeSelector": (spec.node_selector or {}) | ({ARCH: architecture} if architecture else {}),
         "tolerations": _tolerations(spec, model),
         "affinity": spec.affinity.manifest() if spec.affinity else None,
         "priorityClassName": spec.priority_class_name,

@@ -73,14 +73,18 @@ Resolution = Known | Unresolved
 def confirmed(known: Known, done: Done) -> Known:
     """Return what is known once the very bytes were read: what they say counts before what was said of them.
 
-    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it. What was
-    said of other bytes, before they changed on the way, is no longer stated by anybody.
+    But for the licence, which is not the bytes' to say alone: a sidecar beside them may have corrected it; and for a
+    layout that was too long for the fetch's last words. What was said of other bytes, before they changed on the way,
+    is no longer stated by anybody.
     """
     if done.facts is None:
         return known
-    stated = known.facts.license if known.facts and _are_the_same(known, done) else None
+    is_same = _are_the_same(known, done)
+    stated = known.facts.license if known.facts and is_same else None
     facts = done.facts.model_copy(update={"license": stated or done.facts.license})
     needs = done.needs
+    if needs is not None and needs.layout is None and known.memory is not None and is_same:
+        needs = needs.model_copy(update={"layout": known.memory.layout})
     if needs is not None and done.projector is not None:
         needs = needs.model_copy(update={"weights": needs.weights + done.projector.bytes})
     return replace(known, facts=facts, memory=needs or known.memory)

@@ -1,11 +1,12 @@
 """What a pod of an InferenceService asks of its node: CPU, memory and GPUs, and the threads that follow from it.
 
-    needs(spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int, beside=0) -> Needs
+    needs(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Needs
     Needs(planned: int | None, requested: int | None, raised: bool, cpu: str, threads: int, gpus: int,
           gpu_resource: str)
         .manifest() -> dict        the container's `resources`
-    gpus(spec: InferenceServiceSpec, model: ModelSpec) -> int      per pod
-    gpu_resource(model: ModelSpec) -> str                          e.g. nvidia.com/gpu
+    gpus(spec: InferenceServiceSpec, model: ModelSpec) -> int                    per pod
+    memory_of_each(spec: InferenceServiceSpec, model: ModelSpec) -> int | None   of each GPU
+    gpu_resource(model: ModelSpec) -> str                                        e.g. nvidia.com/gpu
 
 All sizes are bytes. `planned` is None while nothing is known of the model's memory. `raised` means that the person
 asked for less memory than the plan, and the plan is used. It must never go below the plan: an engine with less memory
@@ -20,20 +21,22 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from llmkube.api import quantity
+from llmkube.desired.pod_trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from llmkube.api.hardware import Vendor
     from llmkube.api.inference import InferenceServiceSpec
-    from llmkube.api.model import ModelMemory, ModelSpec
-    from llmkube.api.options import CacheType
+    from llmkube.api.model import ModelSpec
+    from llmkube.desired.engine.plan import EnginePlan
 
 MI = 2**20
 CACHE_RAM_MIB = 512
 """Host memory in which the engine keeps the prompts of idle slots; its own default is 8192."""
 DEFAULT_CPU = "1"
 DEFAULT_THREADS = 2
+MOST_THREADS = 1024
 _MARGIN = 256 * MI  # the process itself, its vocabulary and its buffers for requests
 _GPU_DRIVER = 1024 * MI  # what a GPU runtime takes on the host
 _SLACK = Fraction(5, 4)
@@ -42,10 +45,6 @@ _GPU_RESOURCES: Mapping[Vendor, str] = {
     "amd": "amd.com/gpu",
     "intel": "gpu.intel.com/i915",
 }
-_BLOCK_BYTES: Mapping[CacheType, int] = {
-    "f32": 128, "f16": 64, "bf16": 64, "q8_0": 34, "q5_1": 24, "q5_0": 22, "q4_1": 20, "q4_0": 18, "iq4_nl": 18,
-}  # fmt: skip
-"""Bytes of 32 values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +70,9 @@ class Needs:
         return {"requests": requests} | ({"limits": limits} if limits else {})
 
 
-def needs(
-    spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory | None, *, context: int, beside: int = 0
-) -> Needs:
-    """Return what a pod with `context` tokens needs: what the person says, but never less memory than the plan.
-
-    `beside` is what a draft and adapters take of the host's memory.
-    """
-    count = gpus(spec, model)
-    planned = _planned(spec, model, memory, context=context, count=count) + beside if memory else None
+def needs(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Needs:
+    """Return what a pod needs: what the person says, but never less memory than the plan."""
+    planned = _planned(spec, engine)
     cpu, asked = _asked(spec, model, "cpu"), _asked(spec, model, "memory")
     requested = quantity.to_int(asked) if asked else None
     return Needs(
@@ -87,8 +80,8 @@ def needs(
         requested=requested,
         raised=requested is not None and planned is not None and requested < planned,
         cpu=cpu or DEFAULT_CPU,
-        threads=spec.threads or (max(1, ceil(quantity.parse(cpu))) if cpu else DEFAULT_THREADS),
-        gpus=count,
+        threads=spec.threads or _threads(cpu),
+        gpus=engine.gpus,
         gpu_resource=gpu_resource(model),
     )
 
@@ -99,6 +92,45 @@ def gpus(spec: InferenceServiceSpec, model: ModelSpec) -> int:
         return 0
     said = spec.resources.gpu if spec.resources else None
     return model.hardware.gpu_count if said is None else said
+
+
+def asked_layers(model: ModelSpec) -> int | None:
+    """Return the layers on GPUs that the person asks for; None for as many as fit."""
+    layers = model.hardware.gpu.layers if model.hardware.gpu else None
+    return None if layers == -1 else layers
+
+
+def gpu_trouble(spec: InferenceServiceSpec, model: ModelSpec) -> Trouble | None:
+    """Return that GPUs are asked for where the accelerator has none: they would idle while the CPU works."""
+    if model.hardware.accelerator != "cpu":
+        return None
+    fix = "set hardware.accelerator of the Model to cuda, rocm, vulkan or intel, or ask for no GPU"
+    if model.hardware.gpu_count and (asked_layers(model) or asked_layers(model) is None):
+        said = f"Model spec.hardware.gpu: expected none on the accelerator cpu, found {model.hardware.gpu_count}"
+        return Trouble("NoAccelerator", f"{said}; {fix}")
+    layers = asked_layers(model)
+    if layers:
+        said = f"Model spec.hardware.gpu.layers: expected 0 on the accelerator cpu, found {layers}"
+        return Trouble("NoAccelerator", f"{said}; {fix}")
+    if spec.resources and spec.resources.gpu:
+        said = f"spec.resources.gpu: expected 0 for a Model on the accelerator cpu, found {spec.resources.gpu}"
+        return Trouble("NoAccelerator", f"{said}; {fix}")
+    return None
+
+
+def memory_of_each(spec: InferenceServiceSpec, model: ModelSpec) -> int | None:
+    """Return the memory of each GPU as far as the person says it: the service for all of the pod's, or the model."""
+    count = gpus(spec, model)
+    all_of_them = spec.resources.gpu_memory if spec.resources else None
+    if all_of_them is not None and count:
+        return quantity.to_int(all_of_them) // count
+    said = model.hardware.gpu.memory if model.hardware.gpu else None
+    return quantity.to_int(said) if said is not None else None
+
+
+def cache_ram(spec: InferenceServiceSpec) -> int:
+    """Return the MiB of host memory for the prompts of idle slots; only chats come back to them."""
+    return CACHE_RAM_MIB if spec.mode == "chat" else 0
 
 
 def gpu_resource(model: ModelSpec) -> str:
@@ -114,20 +146,16 @@ def _asked(spec: InferenceServiceSpec, model: ModelSpec, field: str) -> str | No
     return None
 
 
-def _planned(spec: InferenceServiceSpec, model: ModelSpec, memory: ModelMemory, *, context: int, count: int) -> int:
-    """Host memory of one pod. With every layer on GPUs neither weights nor KV cache stay on the host."""
-    fixed = memory.compute_estimate + CACHE_RAM_MIB * MI + _MARGIN
-    layers = model.hardware.gpu.layers if model.hardware.gpu else None
-    if count and layers in {None, -1}:
-        return fixed + _GPU_DRIVER
-    kv = ceil(memory.kv_cache_per_token * context * _kv_factor(spec))
-    return memory.weights + kv + fixed + (_GPU_DRIVER if count else 0)
+def _threads(cpu: str | None) -> int:
+    """As many as the CPU comes to: more would wait for one another. An absurd request is no absurd flag."""
+    return min(max(1, ceil(quantity.parse(cpu))), MOST_THREADS) if cpu else DEFAULT_THREADS
 
 
-def _kv_factor(spec: InferenceServiceSpec) -> Fraction:
-    """Size of the KV cache in the types asked for, relative to f16."""
-    pair = (spec.cache_type_k or "f16", spec.cache_type_v or "f16")
-    return Fraction(sum(_BLOCK_BYTES[name] for name in pair), 2 * _BLOCK_BYTES["f16"])
+def _planned(spec: InferenceServiceSpec, engine: EnginePlan) -> int | None:
+    """Host memory of one pod: what the plan leaves there, and what the engine takes besides."""
+    if engine.memory is None:
+        return None
+    return engine.memory.host.total + cache_ram(spec) * MI + _MARGIN + (_GPU_DRIVER if engine.gpus else 0)
 
 
 def _mebibytes(size: int) -> str:

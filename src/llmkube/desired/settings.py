@@ -29,7 +29,7 @@ ENGINE_VARIANTS: Mapping[Accelerator, str] = {
 FETCHER_IMAGE = f"ghcr.io/defilantech/llmkube:{__version__}"
 
 
-def engine_images(repository: str = ENGINE_REPOSITORY, build: str = ENGINE_BUILD) -> dict[Accelerator, str]:
+def engine_images(repository: str = ENGINE_REPOSITORY, build: str = ENGINE_BUILD) -> dict[str, str]:
     """The engine's image for each accelerator, pinned to one build."""
     return {accelerator: f"{repository}:{variant}-{build}" for accelerator, variant in ENGINE_VARIANTS.items()}
 
@@ -39,6 +39,8 @@ class OperatorSettings(BaseModel):
 
     `source_allow` holds host names and CIDRs that sources may name besides public ones; `source_roots` the directories
     that file:// sources may be in; `hugging_face` is the endpoint that hf:// sources are read from, e.g. a mirror.
+    `image_map` has a key for each accelerator, and `cuda/arm64` for what nodes of one architecture run instead;
+    `engine_build` is the build of images whose tag does not tell theirs.
     `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
     OnChange is looked at every `refresh_seconds`, a Secret or ConfigMap that a service names every `reference_seconds`.
     An empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told
@@ -49,7 +51,9 @@ class OperatorSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fetcher_image: str = FETCHER_IMAGE
-    image_map: Mapping[Accelerator, str] = engine_images()
+    image_map: Mapping[str, str] = engine_images()
+    image_pull_secrets: tuple[str, ...] = ()
+    engine_build: int | None = None
     cluster_domain: str = "cluster.local"
     source_allow: tuple[str, ...] = ()
     source_roots: tuple[str, ...] = ()
@@ -64,10 +68,14 @@ class OperatorSettings(BaseModel):
 
     @field_validator("image_map")
     @classmethod
-    def _is_complete(cls, value: Mapping[Accelerator, str]) -> Mapping[Accelerator, str]:
+    def _is_complete(cls, value: Mapping[str, str]) -> Mapping[str, str]:
         """An override of some accelerators leaves the others as they are."""
         return {**engine_images(), **value}
 
-    def image(self, accelerator: Accelerator) -> str:
-        """The engine's image for an accelerator."""
-        return self.image_map[accelerator]
+    def image(self, accelerator: Accelerator, arch: str | None = None) -> str:
+        """The engine's image for an accelerator, on nodes of one architecture where those have their own."""
+        return self.image_map.get(f"{accelerator}/{arch}") or self.image_map[accelerator]
+
+    def has_image(self, accelerator: Accelerator, arch: str) -> bool:
+        """Whether nodes of this architecture have an image of their own."""
+        return f"{accelerator}/{arch}" in self.image_map

@@ -6,13 +6,12 @@ The three classes are llama.cpp's own (src/llama-arch.cpp, LLM_TENSOR_LAYER_INPU
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping  # noqa: TC003 - packed.py reads annotations at run time
 from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from llmkube.gguf.reader import TensorInfo
 
 Shape = tuple[int, ...]

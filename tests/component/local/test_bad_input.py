@@ -121,7 +121,71 @@ def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServe
     failed(local, "unclaimed", "nowhere")
 
 
-def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode, models: ModelServer) -> None:
-    hardware = {"gpu": {"sharding": {"strategy": "row"}}}
-    local.apply(model("rows", models.url("smollm2.gguf"), hardware=hardware))
-    failed(local, "rows", "hardware.gpu.sharding.strategy")
+def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode) -> None:
+    local.apply(service("early-bird", "good", loraAdapters=[{"name": "a", "source": "https://h.example/a.gguf"}]))
+    refused(local, "early-bird", "NotSupported", "spec.loraAdapters")
+
+
+def refused(local: LocalMode, name: str, reason: str, *words: str) -> None:
+    """Wait until the service's condition says why it is not run as it is asked for."""
+
+    def told(found: Object) -> bool:
+        degraded = condition(found.get("status", {}), "Degraded")
+        is_new = degraded.get("observedGeneration") == found["metadata"]["generation"]
+        return is_new and degraded["reason"] == reason and all(word in degraded["message"] for word in words)
+
+    until(lambda: local.service(name), told)
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "words"),
+    [
+        ({"extraArgs": ["--temp", "1", "--no-warmpu"]}, "ExtraArgsRefused", ("spec.extraArgs[2]", "--no-warmup?")),
+        ({"extraArgs": ["--ctx-size", "9"]}, "ExtraArgsRefused", ("spec.extraArgs[0]", "contextSize")),
+        ({"image": "mirror/llama.cpp:server-cuda-b11669"}, "ImageMismatch", ("spec.image", "cuda", "cpu")),
+        ({"resources": {"gpu": 1}}, "NoAccelerator", ("spec.resources.gpu", "found 1")),
+    ],
+)
+def test_what_the_engine_cannot_be_run_with_is_refused_by_its_path_and_what_runs_goes_on(
+    spec: Object, reason: str, words: tuple[str, ...], local: LocalMode, models: ModelServer
+) -> None:
+    local.apply(model("tried", models.url("smollm2.gguf")), service("tried", "tried"))
+    endpoint = local.until_ready("tried")["status"]["endpoint"]
+    local.apply(service("tried", "tried", **spec))
+    refused(local, "tried", reason, *words)
+    assert answer(endpoint)
+    local.apply(service("tried", "tried"))
+    assert condition(local.until_ready("tried")["status"], "Degraded")["status"] == "False"
+
+
+def test_what_is_done_otherwise_than_asked_for_is_said_while_it_serves(local: LocalMode) -> None:
+    asked = {"contextSize": 1_000_000, "resources": {"memory": "10Mi"}}
+    local.apply(service("modest", "good", **asked))
+    found = local.until_ready("modest")["status"]
+    assert condition(found, "Degraded")["reason"] == "ContextClamped"
+    assert (found["plan"]["contextSize"], found["plan"]["gpuLayers"]) == (8192, 0)
+    assert found["plan"]["message"].startswith("All 31 layers on the CPU; ")
+    local.apply(service("modest", "good", resources={"memory": "10Mi"}))
+    refused(local, "modest", "MemoryRaised", "spec.resources.memory", "10Mi asked for")
+    local.llmkube("delete", "modest")
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"resources": {"memory": "1e1000"}}, "spec.resources.memory"),
+        ({"flashAttention": "off", "cacheTypeV": "q8_0"}, "spec.cacheTypeV"),
+        ({"endpoint": {"port": 70000}}, "spec.endpoint.port"),
+        ({"extraArgs": ["--port", "9000"]}, "spec.extraArgs"),
+        ({"env": [{"name": "LLAMA_ARG_PORT", "value": "9000"}]}, "spec.env[0].name"),
+        ({"parallel": 0}, "spec.parallel"),
+    ],
+)
+def test_what_the_schema_forbids_is_refused_with_the_path_before_it_is_stored(
+    spec: Object, path: str, local: LocalMode
+) -> None:
+    done = local.llmkube("apply", "-f", "-", stdin=yaml.safe_dump(service("never", "good", **spec)), check=False)
+    assert done.returncode != 0
+    assert path in done.stderr
+    sent = local.kubectl("apply", "-f", "-", stdin=yaml.safe_dump(service("never", "good", **spec)), check=False)
+    assert path in sent.stderr

@@ -196,8 +196,38 @@ def test_an_adapter_of_another_architecture_is_said_while_the_running_pods_go_on
     assert "expected an adapter for the architecture llama, found one for qwen2" in message
     local.apply(service("kept", "tiny", loraAdapters=[{"name": "model", "source": models.url("smollm2.gguf")}]))
     assert "found model in" in degraded(local, "kept", "NotAnAdapter")
+    local.apply(service("kept", "tiny", loraAdapters=[{"name": "gone", "source": models.url("no-such.gguf")}]))
+    message = degraded(local, "kept", "ModelFailed")
+    assert message.startswith("spec.loraAdapters[gone]: Model kept-gone-lora-")
+    assert "404" in message
     assert (template_of(local, "kept"), answers(endpoint)) == (before, True)
     local.llmkube("delete", "kept")
+
+
+def test_what_only_the_engine_can_tell_ends_the_new_pods_and_leaves_the_old(
+    local: LocalMode, models: ModelServer
+) -> None:
+    """An adapter for another model of the same architecture, and a template that is none."""
+    local.apply(service("proven", "tiny"))
+    endpoint = local.until_ready("proven")["status"]["endpoint"]
+    write_adapter(models.folder / "wide.gguf", width=WIDTH - 64)
+    local.apply(service("proven", "tiny", loraAdapters=[{"name": "wide", "source": models.url("wide.gguf")}]))
+    crashed(local, "proven", endpoint)
+    local.apply(config_map("broken", **{"chat-template.jinja": "{% for m in messages %}{{ m.content }"}))
+    local.apply(service("proven", "tiny", chatTemplateRef={"name": "broken"}))
+    crashed(local, "proven", endpoint)
+    local.llmkube("delete", "proven")
+
+
+def crashed(local: LocalMode, name: str, endpoint: str) -> None:
+    """Wait until new pods have said that they end, while the old ones answer."""
+    generation = local.service(name)["metadata"]["generation"]
+    told = until(
+        lambda: condition(local.service(name)["status"], "Degraded"),
+        lambda found: found["observedGeneration"] == generation and "exit code" in found["message"],
+    )
+    assert told["status"] == "True"
+    assert answers(endpoint)
 
 
 def test_a_model_whose_file_is_an_adapter_is_not_served(local: LocalMode, models: ModelServer) -> None:

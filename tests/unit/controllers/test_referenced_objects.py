@@ -114,6 +114,14 @@ async def test_a_missing_one_is_looked_for_soon_and_then_ever_more_rarely(world:
     assert world.told == [CHAT]
 
 
+async def test_ten_thousand_are_read_more_rarely_than_a_few(world: World) -> None:
+    for number in range(10_000):
+        world.objects.look(Key("team", f"service-{number}"), [Reference("Secret", f"keys-{number}")])
+    while len(world.clock.timers) < 10_000:
+        await world.settle()
+    assert {each.delay for each in world.clock.timers} == {500.0}, "twenty a second"
+
+
 async def test_one_that_may_not_be_read_says_so(world: World) -> None:
     world.put(Forbidden(403, "Forbidden", "secrets keys is forbidden"))
     world.objects.look(CHAT, [KEYS])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.layouts import layout, llama
 
 from llmkube.api.group import API_VERSION
 from llmkube.api.inference import InferenceServiceSpec
@@ -59,7 +60,9 @@ def model_status() -> Factory:
                 "etag": '"e1"',
                 "size_bytes": GI,
                 "gguf": GGUFFacts(architecture="llama", context_length=4096, block_count=30),
-                "memory": ModelMemory(weights=GI, kv_cache_per_token=2**16, compute_estimate=2**26),
+                "memory": ModelMemory(
+                    weights=GI, kv_cache_per_token=2**16, compute_estimate=2**26, layout=layout(llama())
+                ),
                 **fields,
             }
         )
@@ -84,6 +87,7 @@ def rendered_deployment(
         *,
         name: str = "chat",
         status: dict[str, Any] | None = None,
+        settings: OperatorSettings = settings,
     ) -> dict[str, Any]:
         return deployment(
             resource("InferenceService", name),

@@ -10,12 +10,14 @@ import pytest
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec
-from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble
+from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble, adapters_part
 from llmkube.desired.deployment import deployment
+from llmkube.desired.engine.build import Build
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inputs import Adapter, Inputs, Served
-from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.model_volume import used_digests
 from llmkube.desired.settings import OperatorSettings
+from llmkube.gguf.plan.buffers import MemoryPlan
 
 Factory = Callable[..., Any]
 SOURCE = "https://models.example/pirate.gguf"
@@ -128,6 +130,12 @@ def test_no_prompt_of_one_request_is_gone_on_from_with_the_scales_of_another(
     assert "--no-cache-prompt" not in words(template(Inputs(served())))
 
 
+def test_an_image_of_unknown_build_is_told_by_a_variable_to_keep_no_prompt(served: Factory, adapter: Factory) -> None:
+    part = adapters_part(Inputs(served(), adapters=(adapter(),)), Build(None))
+    assert part.args[0] == "--lora-scaled"
+    assert part.env == ({"name": "LLAMA_ARG_CACHE_PROMPT", "value": "0"},)
+
+
 def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotations(
     served: Factory, adapter: Factory, template: Factory
 ) -> None:
@@ -139,10 +147,18 @@ def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotat
 def test_the_memory_of_adapters_is_asked_for_where_they_are(
     served: Factory, adapter: Factory, isvc_spec: Factory
 ) -> None:
+    def planned(inputs: Inputs) -> MemoryPlan:
+        engine = engine_plan(isvc_spec(), inputs)
+        assert isinstance(engine, EnginePlan)
+        assert engine.memory is not None
+        return engine.memory
+
     two = (adapter(), adapter("haiku"))
-    assert memory_beside(isvc_spec(), Inputs(served(), adapters=two), context=4096) == 6 * MI
     on_gpu = served(hardware={"accelerator": "cuda", "gpu": {"count": 1}})
-    assert memory_beside(isvc_spec(), Inputs(on_gpu, adapters=two), context=4096) == 0
+    assert planned(Inputs(served(), adapters=two)).host.total - planned(Inputs(served())).host.total == 6 * MI
+    assert planned(Inputs(on_gpu, adapters=two)).host == planned(Inputs(on_gpu)).host
+    (with_them,), (without,) = planned(Inputs(on_gpu, adapters=two)).devices, planned(Inputs(on_gpu)).devices
+    assert with_them.total - without.total == 6 * MI
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from tests.certify.arguments import outcome, parse
+from tests.layouts import layout, llama
+from tests.random_specs import LAYOUTS, MODELS, SERVICES
 from tests.real_engine import MISSING, program
 
-from llmkube.api.model import GGUFFacts
-from llmkube.desired.api_keys import MOUNT_PATH, keys_part
-from llmkube.desired.arguments import Files, arguments, effective_context, refused_extra_args
-from llmkube.local.engine.flags import parse
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.api.model import GGUFFacts, ModelSpec, Projector
+from llmkube.desired.engine.batch import effective_context
+from llmkube.desired.engine.build import LONG_STANDING, Build
+from llmkube.desired.engine.extra import refused_extra_args
+from llmkube.desired.pod_trouble import Trouble
+from llmkube.local.engine.flags import FlagError
+from llmkube.local.engine.flags import parse as launcher
 
 Factory = Callable[..., Any]
 CUDA = {"accelerator": "cuda", "gpu": {"enabled": True, "count": 2}}
@@ -45,14 +54,25 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def render(isvc_spec: Factory, model_spec: Factory) -> Factory:
-    def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None) -> tuple[str, ...]:
-        spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
-        files = Files("/models/m.gguf", "/models/p.gguf" if model_read.mmproj_source else None)
-        words = arguments("chat", spec, model_read, files=files, context=2048, threads=2)
-        return (*words, *keys_part(spec, {}).args, *spec.extra_args)  # as the Deployment has them
+def rendered(rendered_deployment: Factory) -> Factory:
+    """The engine's container."""
+
+    def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        if (model or {}).get("mmprojSource"):
+            projector = {"source": model["mmprojSource"], "path": "v1/models/team/tiny/p/p.gguf"} if model else {}
+            more = {"status": {"mmproj": Projector.model_validate(projector)}, **more}
+        container: dict[str, Any] = rendered_deployment(isvc, model, **more)["spec"]["template"]["spec"]["containers"][
+            0
+        ]
+        return container
 
     return make
+
+
+@pytest.fixture
+def render(rendered: Factory) -> Factory:
+    """The arguments."""
+    return lambda *specs, **more: tuple(rendered(*specs, **more)["args"])
 
 
 def value(words: tuple[str, ...], flag: str) -> str:
@@ -73,12 +93,19 @@ def llama_server() -> str:
 def test_the_real_llama_server_takes_every_rendered_list(
     case: str, render: Factory, llama_server: str, tmp_path: Path
 ) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("secret\n")
-    words = [str(keys) if word.startswith(MOUNT_PATH) else word for word in render(*SPECS[case])]
-    # --version ends the parse where it stands, so that all before it was read and nothing is loaded.
-    run = subprocess.run([llama_server, *words, "--version"], capture_output=True, text=True, timeout=30, check=False)
-    assert (run.returncode, "version" in run.stdout + run.stderr) == (0, True), run.stderr
+    assert parse(llama_server, render(*SPECS[case]), {}, tmp_path) == ""
+
+
+@pytest.mark.engine
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SERVICES, MODELS, LAYOUTS)
+def test_the_real_llama_server_takes_what_any_spec_comes_to_or_the_spec_is_refused_by_its_path(
+    llama_server: str, tmp_path: Path, spec: InferenceServiceSpec, model: ModelSpec, packed: str | None
+) -> None:
+    found = outcome(spec, model, packed)
+    if not isinstance(found, Trouble):
+        env = {each["name"]: each["value"] for each in found.get("env", ()) if "value" in each}
+        assert parse(llama_server, found["args"], env, tmp_path) == ""
 
 
 @pytest.mark.engine
@@ -87,12 +114,21 @@ def test_the_real_llama_server_refuses_a_flag_it_does_not_know(llama_server: str
     assert run.returncode != 0
 
 
-@pytest.mark.parametrize("case", SPECS)
-def test_the_launcher_of_local_mode_takes_every_rendered_list(case: str, render: Factory, tmp_path: Path) -> None:
-    keys = tmp_path / "keys"
-    keys.write_text("secret\n")
-    words = [str(keys) if word.startswith(MOUNT_PATH) else word for word in render(*SPECS[case])]
-    assert ("port", 8080) in parse(words)
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(SERVICES, MODELS, LAYOUTS)
+def test_the_launcher_of_local_mode_takes_what_any_spec_comes_to_or_names_what_it_cannot(
+    tmp_path: Path, spec: InferenceServiceSpec, model: ModelSpec, packed: str | None
+) -> None:
+    found = outcome(spec, model, packed)
+    if isinstance(found, Trouble):
+        return
+    file = tmp_path / "file"
+    file.write_text("secret\n")
+    words = [str(file) if word.startswith("/etc/") else word for word in found["args"]]
+    own = words[: len(words) - len(spec.extra_args)]
+    assert ("port", 8080) in launcher(own)
+    with suppress(FlagError):  # of the person's own flags each is taken, or named
+        launcher(words)
 
 
 @pytest.mark.parametrize("case", SPECS)
@@ -116,6 +152,7 @@ def test_what_the_engine_would_take_from_the_host_is_always_said(case: str, rend
         ({"accelerator": "cuda", "gpu": {"count": 1, "layers": -1}}, "auto"),
         ({"accelerator": "cuda", "gpu": {"count": 1, "layers": 0}}, "0"),
         ({"accelerator": "cuda", "gpu": {"count": 1, "layers": 7}}, "7"),
+        ({"accelerator": "cuda", "gpu": {"count": 1, "memory": "16Gi"}}, "31"),
         ({"accelerator": "cuda", "gpu": {"enabled": False, "count": 1}}, "0"),
         ({"accelerator": "metal"}, "auto"),
         ({"accelerator": "metal", "gpu": {"enabled": False}}, "0"),
@@ -125,9 +162,38 @@ def test_layers_go_to_gpus_only_where_there_are_some(hardware: dict[str, Any], l
     assert value(render({}, {"hardware": hardware}), "--n-gpu-layers") == layers
 
 
+def gpus(count: int = 2, strategy: str = "layer", **gpu: Any) -> dict[str, Any]:
+    sharding = {"strategy": strategy} | ({"layerSplit": gpu.pop("layerSplit")} if "layerSplit" in gpu else {})
+    return {"hardware": {"accelerator": "cuda", "gpu": {"count": count, "sharding": sharding, **gpu}}}
+
+
 def test_layers_are_split_only_over_several_gpus(render: Factory) -> None:
     assert value(render({}, {"hardware": CUDA}), "--split-mode") == "layer"
     assert "--split-mode" not in render({"resources": {"gpu": 1}}, {"hardware": CUDA})
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (gpus(), ("--split-mode", "layer")),
+        (gpus(strategy="pipeline"), ("--split-mode", "layer")),
+        (gpus(memory="16Gi"), ("--split-mode", "layer", "--tensor-split", "16,15")),
+        (gpus(layerSplit=["0-9", "10-29"]), ("--split-mode", "layer", "--tensor-split", "10,21")),
+        (gpus(layerSplit=["0-9", "10-30"]), ("--split-mode", "layer", "--tensor-split", "10,21")),
+        (gpus(strategy="row"), ("--split-mode", "row", "--main-gpu", "0")),
+        (gpus(strategy="row", memory="16Gi"), ("--split-mode", "row", "--tensor-split", "1,1", "--main-gpu", "0")),
+        (gpus(strategy="tensor", memory="16Gi"), ("--split-mode", "tensor", "--tensor-split", "1,1")),
+        (gpus(strategy="none"), ("--split-mode", "none", "--main-gpu", "0")),
+        (gpus(strategy="none", memory="16Gi"), ("--split-mode", "none", "--main-gpu", "0")),
+    ],
+)
+def test_each_strategy_is_a_split_mode_with_the_split_that_is_known(
+    model: dict[str, Any], words: tuple[str, ...], render: Factory
+) -> None:
+    found = render({}, model)
+    start = found.index("--split-mode")
+    assert found[start : start + len(words)] == words
+    assert sum(flag in found for flag in ("--tensor-split", "--main-gpu")) == len(words) // 2 - 1
 
 
 @pytest.mark.parametrize(("mode", "flag"), [("embedding", "--embeddings"), ("rerank", "--reranking")])
@@ -136,6 +202,63 @@ def test_a_mode_is_a_flag_and_keeps_no_prompts(mode: str, flag: str, render: Fac
     assert flag in words
     assert value(words, "--cache-ram") == "0"
     assert flag not in render()
+
+
+@pytest.mark.parametrize(
+    ("isvc", "batch", "ubatch"),
+    [
+        ({}, None, None),
+        ({"batchSize": 1024}, "1024", None),
+        ({"mode": "embedding"}, "4096", "4096"),
+        ({"mode": "embedding", "parallel": 4}, "4096", "4096"),
+        ({"mode": "rerank", "contextSize": 1024}, "1024", "1024"),
+        ({"mode": "rerank", "contextSize": 256}, "512", "512"),
+        ({"mode": "embedding", "batchSize": 1024}, "1024", "1024"),
+        ({"mode": "embedding", "ubatchSize": 256}, "256", "256"),
+        ({"mode": "embedding", "batchSize": 1024, "ubatchSize": 256}, "1024", "256"),
+    ],
+)
+def test_a_text_that_is_embedded_or_ranked_fits_one_physical_batch(
+    isvc: dict[str, Any], batch: str | None, ubatch: str | None, render: Factory
+) -> None:
+    words = render(isvc)
+    found = [value(words, flag) if flag in words else None for flag in ("--batch-size", "--ubatch-size")]
+    assert found == [batch, ubatch]
+
+
+def test_a_model_that_pools_the_last_token_needs_no_large_batch(render: Factory, model_status: Factory) -> None:
+    memory = model_status().memory.model_copy(update={"layout": layout(llama(pooling=3))})
+    assert "--ubatch-size" not in render({"mode": "embedding"}, status={"memory": memory})
+    assert "--ubatch-size" in render({"mode": "rerank"}, status={"memory": memory})
+
+
+def test_thinking_is_told_as_the_person_says(render: Factory) -> None:
+    words = render({"reasoning": {"format": "none", "budget": 0}})
+    assert (value(words, "--reasoning-format"), value(words, "--reasoning-budget")) == ("none", "0")
+    assert "--reasoning-budget" not in render({"reasoning": {}})
+    assert "--reasoning-format" not in render()
+
+
+def test_an_image_of_unknown_build_gets_old_flags_only_and_the_rest_as_variables(rendered: Factory) -> None:
+    spec = {
+        "image": "registry.example/mine:1",
+        "flashAttention": "on",
+        "jinja": False,
+        "reasoning": {"budget": 0},
+        "env": [{"name": "A", "value": "b"}],
+    }
+    container = rendered(spec, {"hardware": CUDA})
+    flags = {word for word in container["args"] if word.startswith("--")}
+    assert flags <= LONG_STANDING
+    assert value(tuple(container["args"]), "--n-gpu-layers") == "999"
+    assert {each["name"]: each["value"] for each in container["env"]} == {
+        "LLAMA_ARG_CACHE_RAM": "512",
+        "LLAMA_ARG_FLASH_ATTN": "on",
+        "LLAMA_ARG_JINJA": "0",
+        "LLAMA_ARG_THINK_BUDGET": "0",
+        "A": "b",
+    }
+    assert "env" not in rendered()
 
 
 def test_keys_are_named_by_file_and_extra_arguments_come_last(render: Factory) -> None:
@@ -169,44 +292,12 @@ def test_a_context_is_known_before_the_header_is(isvc_spec: Factory) -> None:
     assert effective_context(isvc_spec(), None) == (8192, False)
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "-c",
-        "--ctx-size",
-        "--ctx_size",
-        "--threads=9",
-        "--n-gpu-layers",
-        "--no-slots",
-        "--embeddings",
-        "--ssl-cert-file",
-        "-ag",
-    ],
-)
-def test_a_flag_that_the_operator_sets_is_refused_by_name(word: str, isvc_spec: Factory) -> None:
-    (line,) = refused_extra_args(isvc_spec(extraArgs=["--temp", "1", word, "5"]))
-    assert line.startswith("spec.extraArgs: ")
-    assert word.partition("=")[0].replace("_", "-") in line
-
-
-@pytest.mark.parametrize("word", ["--hf-repo-draft", "-hfd", "-mmu", "--spec-draft-hf", "--gpt-oss-20b-default"])
-def test_a_flag_that_fetches_unverified_bytes_is_refused(word: str, isvc_spec: Factory) -> None:
-    assert "verifies" in refused_extra_args(isvc_spec(extraArgs=[word]))[0]
-
-
-def test_other_arguments_pass(isvc_spec: Factory) -> None:
-    words = ["--temp", "0.2", "--no-warmup", "--threads-batch", "4", "-1", "c", "--spec-default"]
-    assert refused_extra_args(isvc_spec(extraArgs=words)) == ()
-
-
 def test_every_flag_that_is_rendered_is_refused_in_extra_arguments(render: Factory, isvc_spec: Factory) -> None:
     flags = {word for case in SPECS if case != "every option" for word in render(*SPECS[case]) if word[:2] == "--"}
     model_construct = isvc_spec().model_copy(update={"extra_args": tuple(sorted(flags))})
-    assert len(refused_extra_args(model_construct)) == len(flags)
+    assert len(refused_extra_args(model_construct, Build(None))) == len(flags)
 
 
-def test_a_projector_is_given_where_there_is_one_and_never_by_hand(render: Factory, isvc_spec: Factory) -> None:
-    assert value(render({}, {"mmprojSource": "https://h/p.gguf"}), "--mmproj") == "/models/p.gguf"
+def test_a_projector_is_given_where_there_is_one(render: Factory) -> None:
+    assert value(render({}, {"mmprojSource": "https://h/p.gguf"}), "--mmproj").endswith("/p.gguf")
     assert "--mmproj" not in render()
-    (line,) = refused_extra_args(isvc_spec(extraArgs=["--mmproj", "/x.gguf"]))
-    assert "mmprojSource of the Model" in line

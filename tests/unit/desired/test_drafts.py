@@ -7,19 +7,26 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.layouts import layout, llama
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, Tokenizer
 from llmkube.desired.deployment import deployment
 from llmkube.desired.drafts import draft_part, draft_trouble
+from llmkube.desired.engine.build import Build
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.fitting import unfit
 from llmkube.desired.inputs import Inputs, Served
-from llmkube.desired.memory_beside import memory_beside
 from llmkube.desired.model_volume import FURTHER_DIGESTS, used_digests
 from llmkube.desired.settings import OperatorSettings
+from llmkube.gguf.plan.buffers import Buffers
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions
 
 Factory = Callable[..., Any]
 SMALL, MI = "cd" * 32, 2**20
+SMALL_FACTS = llama(layers=4, width=256)
+SMALL_LAYOUT = layout(SMALL_FACTS)
 DRAFTED = {"speculative": {"draftModelRef": "small"}}
 GPU = {"hardware": {"accelerator": "cuda", "gpu": {"count": 1}}}
 VOCABULARY = Tokenizer(model="gpt2", add_bos=False, bos=1, eos=2, digest="aa")
@@ -39,7 +46,7 @@ def model(resource: Factory, model_spec: Factory, model_status: Factory) -> Fact
 @pytest.fixture
 def small(model: Factory) -> Factory:
     def make(**spec: Any) -> Served:
-        memory = ModelMemory(weights=100 * MI, kv_cache_per_token=1024, compute_estimate=MI)
+        memory = ModelMemory(weights=100 * MI, kv_cache_per_token=1024, compute_estimate=MI, layout=SMALL_LAYOUT)
         found: Served = model("small", status={"sha256": SMALL, "memory": memory}, **spec)
         return found
 
@@ -136,19 +143,36 @@ def test_a_draft_goes_where_the_model_is_unless_it_says_otherwise(
     assert after(rendered(Inputs(model(**large), small(**hardware))), "--spec-draft-ngl") == layers
 
 
-def test_the_memory_of_a_draft_is_asked_for_with_as_much_context_as_the_model_has(
+def test_the_memory_of_a_draft_is_planned_with_as_much_context_as_the_model_has(
     model: Factory, small: Factory, isvc_spec: Factory
 ) -> None:
-    found = memory_beside(isvc_spec(**DRAFTED), Inputs(model(), small()), context=4096)
-    assert found == (100 + 4 + 1) * MI
-    assert memory_beside(isvc_spec(**DRAFTED), Inputs(model(**GPU), small()), context=4096) == MI
+    def planned(inputs: Inputs) -> Buffers:
+        engine = engine_plan(isvc_spec(**DRAFTED), inputs)
+        assert isinstance(engine, EnginePlan)
+        assert engine.memory is not None
+        return engine.memory.sum
+
+    alone, drafted = planned(Inputs(model())), planned(Inputs(model(), small()))
+    own = plan(SMALL_FACTS, EngineOptions(context=4096))
+    assert drafted.model - alone.model == own.host.model
+    assert drafted.kv - alone.kv == own.host.kv
+    on_gpu = planned(Inputs(model(**GPU), small()))
+    assert on_gpu.model == drafted.model
 
 
 def test_memory_is_asked_for_on_top_of_the_models(model: Factory, small: Factory, rendered: Factory) -> None:
     def asked(inputs: Inputs) -> int:
         return int(rendered(inputs)["spec"]["containers"][0]["resources"]["requests"]["memory"].removesuffix("Mi"))
 
-    assert asked(Inputs(model(), small())) - asked(Inputs(model())) == 100 + 4 + 1
+    own = plan(SMALL_FACTS, EngineOptions(context=4096)).host.total / MI
+    assert asked(Inputs(model(), small())) - asked(Inputs(model())) == pytest.approx(own, abs=1)
+
+
+def test_a_draft_whose_layers_are_not_known_leaves_the_memory_to_the_person(model: Factory, isvc_spec: Factory) -> None:
+    memory = ModelMemory(weights=100 * MI, kv_cache_per_token=1024, compute_estimate=MI)
+    found = engine_plan(isvc_spec(**DRAFTED), Inputs(model(), model("small", status={"memory": memory})))
+    assert isinstance(found, EnginePlan)
+    assert found.memory is None
 
 
 def facts(vocabulary: Tokenizer | None = VOCABULARY, **fields: Any) -> dict[str, Any]:
@@ -214,7 +238,27 @@ def test_an_adapter_can_neither_be_served_nor_draft(model: Factory) -> None:
 def test_a_draft_that_reads_what_the_model_computes_has_a_type_of_its_own(model: Factory, isvc_spec: Factory) -> None:
     inputs = Inputs(model(status=facts()), model("small", status=facts(None, architecture="eagle3", vocabulary_size=5)))
     assert unfit(inputs) is None
-    assert draft_part(isvc_spec(**DRAFTED), inputs).args[:2] == ("--spec-type", "draft-eagle3")
+    assert draft_part(isvc_spec(**DRAFTED), inputs, Build(11669)).args[:2] == ("--spec-type", "draft-eagle3")
+
+
+@pytest.mark.parametrize(
+    ("number", "names"),
+    [
+        (11669, ["--spec-type", "--spec-draft-n-max", "--spec-draft-model", "--spec-draft-ngl"]),
+        (8672, ["--model-draft", "--gpu-layers-draft"]),
+        (None, ["--model-draft", "--gpu-layers-draft"]),
+    ],
+)
+def test_a_draft_is_told_as_the_build_takes_it(
+    number: int | None, names: list[str], model: Factory, small: Factory, isvc_spec: Factory
+) -> None:
+    spec = isvc_spec(speculative={"draftModelRef": "small", "maxTokens": 8})
+    part = draft_part(spec, Inputs(model(**GPU), small()), Build(number))
+    assert list(part.args[::2]) == names
+    assert part.args[-1] == ("auto" if number == 11669 else "999")
+    told = {each["name"]: each["value"] for each in part.env}
+    wanted = {"LLAMA_ARG_SPEC_TYPE": "draft-simple", "LLAMA_ARG_SPEC_DRAFT_N_MAX": "8"}
+    assert told == (wanted if number is None else {})
 
 
 @pytest.mark.engine

@@ -37,6 +37,14 @@ def test_the_command_says_all_that_is_known(rendered_job: Factory) -> None:
     ]
 
 
+def test_the_fetchers_image_is_pulled_with_the_operators_secrets(
+    rendered_job: Factory, settings: OperatorSettings
+) -> None:
+    theirs = settings.model_copy(update={"image_pull_secrets": ("site",)})
+    assert rendered_job(settings=theirs)["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "site"}]
+    assert "imagePullSecrets" not in rendered_job()["spec"]["template"]["spec"]
+
+
 def test_what_is_not_known_is_not_said(rendered_job: Factory) -> None:
     assert not {"--sha256", "--size", "--etag"} & set(command(rendered_job(sha256=None, etag=None, size=None)))
 

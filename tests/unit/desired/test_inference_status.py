@@ -11,8 +11,10 @@ import pytest
 
 from llmkube.api.inference_status import InferenceServiceStatus, Offload, Plan
 from llmkube.api.model import ModelStatus
-from llmkube.desired.inference_plan import model_trouble, plan, refused, remark, taken
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.inference_plan import model_trouble, published, refused, remark, taken
 from llmkube.desired.inference_status import Sight, observe
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.replicas import Scale
 from llmkube.kube.objects import CustomResource, Deployment, DeploymentStatus, ObjectMeta, OwnerReference, Pod
@@ -307,14 +309,15 @@ def test_a_name_that_is_somebody_elses_is_left_alone(resource: Factory) -> None:
 
 
 def test_a_context_longer_than_the_model_was_trained_for_is_told_as_clamped(
-    isvc_spec: Factory, model_spec: Factory, model_status: Factory
+    isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory
 ) -> None:
     spec = isvc_spec(contextSize=100000)
-    found = remark(spec, model_spec(), model_status())
-    decided = plan(spec, model_spec(), model_status())
+    engine = engine_plan(spec, Inputs(Served(resource(), model_spec(), model_status())))
+    assert isinstance(engine, EnginePlan)
+    found, told = remark(spec, model_spec(), engine), published(spec, model_spec(), engine)
     assert found is not None
-    assert decided is not None
-    assert (found.reason, decided.context_size, decided.gpu_layers) == ("ContextClamped", 4096, 0)
+    assert told is not None
+    assert (found.reason, told.context_size, told.gpu_layers) == ("ContextClamped", 4096, 0)
 
 
 def test_an_argument_that_the_operator_sets_itself_is_refused(isvc_spec: Factory) -> None:

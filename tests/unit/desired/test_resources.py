@@ -8,37 +8,47 @@ from typing import Any
 import pytest
 
 from llmkube.api import quantity
-from llmkube.api.model import ModelMemory
-from llmkube.desired.resources import CACHE_RAM_MIB, MI, Needs, gpu_resource, gpus, needs
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.resources import CACHE_RAM_MIB, MI, Needs, gpu_resource, gpu_trouble, gpus, memory_of_each, needs
+from llmkube.gguf.packed import unpacked
+from llmkube.gguf.plan.memory import plan
+from llmkube.gguf.plan.options import EngineOptions
 
 Factory = Callable[..., Any]
-MEMORY = ModelMemory(weights=1024 * MI, kv_cache_per_token=MI, compute_estimate=64 * MI)
 CUDA = {"accelerator": "cuda", "gpu": {"count": 2}}
 
 
 @pytest.fixture
-def wanted(isvc_spec: Factory, model_spec: Factory) -> Callable[..., Needs]:
-    def make(
-        isvc: dict[str, Any] | None = None,
-        model: dict[str, Any] | None = None,
-        *,
-        memory: ModelMemory | None = MEMORY,
-        context: int = 256,
-    ) -> Needs:
-        return needs(isvc_spec(**isvc or {}), model_spec(**model or {}), memory, context=context)
+def wanted(isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory) -> Callable[..., Needs]:
+    def make(isvc: dict[str, Any] | None = None, model: dict[str, Any] | None = None, **status: Any) -> Needs:
+        spec, model_read = isvc_spec(**isvc or {}), model_spec(**model or {})
+        engine = engine_plan(spec, Inputs(Served(resource(), model_read, model_status(**status))))
+        assert isinstance(engine, EnginePlan)
+        return needs(spec, model_read, engine)
 
     return make
 
 
-def test_the_plan_is_weights_and_context_and_compute_and_what_the_process_takes(wanted: Callable[..., Needs]) -> None:
-    assert wanted().planned == (1024 + 256 + 64 + CACHE_RAM_MIB + 256) * MI
+def test_the_host_has_what_the_plan_leaves_there_and_what_the_process_takes(
+    wanted: Callable[..., Needs], model_status: Factory
+) -> None:
+    facts = unpacked(model_status().memory.layout)
+    assert facts is not None
+    host = plan(facts, EngineOptions(context=4096)).host.total
+    assert wanted().planned == host + (CACHE_RAM_MIB + 256) * MI
 
 
 def test_more_context_needs_more_and_smaller_types_need_less(wanted: Callable[..., Needs]) -> None:
-    plain, longer = wanted().planned or 0, wanted(context=512).planned or 0
+    shorter = wanted({"contextSize": 2048}).planned or 0
     smaller = wanted({"cacheTypeK": "q8_0", "cacheTypeV": "q8_0"}).planned or 0
-    assert longer - plain == 256 * MI
-    assert plain - smaller == 256 * MI * 30 // 64
+    assert shorter < smaller < (wanted().planned or 0)
+
+
+def test_embeddings_keep_no_prompts(wanted: Callable[..., Needs]) -> None:
+    chat = wanted({"ubatchSize": 512, "batchSize": 512}).planned or 0
+    embedding = wanted({"mode": "embedding", "ubatchSize": 512, "batchSize": 512}).planned or 0
+    assert chat - embedding > (CACHE_RAM_MIB - 8) * MI
 
 
 def test_without_a_plan_the_person_decides(wanted: Callable[..., Needs]) -> None:
@@ -80,6 +90,7 @@ def test_the_service_counts_before_the_model(wanted: Callable[..., Needs]) -> No
         ({"resources": {"cpu": "500m"}}, 1),
         ({"resources": {"cpu": "2500m"}}, 3),
         ({"resources": {"cpu": "0"}}, 1),
+        ({"resources": {"cpu": "16Gi"}}, 1024),
         ({"threads": 7, "resources": {"cpu": "2"}}, 7),
     ],
 )
@@ -88,7 +99,7 @@ def test_threads_fit_the_cpu(isvc: dict[str, Any], threads: int, wanted: Callabl
 
 
 @pytest.mark.parametrize(
-    ("hardware", "resource"),
+    ("hardware", "extended"),
     [
         (CUDA, "nvidia.com/gpu"),
         ({"accelerator": "rocm", "gpu": {"count": 2}}, "amd.com/gpu"),
@@ -97,11 +108,11 @@ def test_threads_fit_the_cpu(isvc: dict[str, Any], threads: int, wanted: Callabl
     ],
 )
 def test_gpus_are_asked_for_by_their_vendors_resource(
-    hardware: dict[str, Any], resource: str, wanted: Callable[..., Needs], model_spec: Factory
+    hardware: dict[str, Any], extended: str, wanted: Callable[..., Needs], model_spec: Factory
 ) -> None:
     manifest = wanted({}, {"hardware": hardware}).manifest()
-    assert manifest["requests"][resource] == manifest["limits"][resource] == "2"
-    assert gpu_resource(model_spec(hardware=hardware)) == resource
+    assert manifest["requests"][extended] == manifest["limits"][extended] == "2"
+    assert gpu_resource(model_spec(hardware=hardware)) == extended
 
 
 @pytest.mark.parametrize(
@@ -125,4 +136,38 @@ def test_the_number_of_gpus(
 def test_weights_on_gpus_are_not_asked_of_the_host(wanted: Callable[..., Needs]) -> None:
     everything = wanted({}, {"hardware": CUDA}).planned or 0
     some = wanted({}, {"hardware": {"accelerator": "cuda", "gpu": {"count": 1, "layers": 3}}}).planned or 0
-    assert some - everything == (1024 + 256) * MI
+    assert some - everything > 27 * 24 * MI  # of 30 layers of 24 MiB, the output layer being one of the 3
+
+
+@pytest.mark.parametrize(
+    ("isvc", "gpu", "size"),
+    [
+        ({}, {"count": 2}, None),
+        ({}, {"count": 2, "memory": "8Gi"}, 8 << 30),
+        ({"resources": {"gpuMemory": "8Gi"}}, {"count": 2}, 4 << 30),
+        ({"resources": {"gpuMemory": "8Gi", "gpu": 1}}, {"count": 2, "memory": "24Gi"}, 8 << 30),
+    ],
+)
+def test_the_memory_of_a_gpu_is_the_models_word_or_its_share_of_the_services(
+    isvc: dict[str, Any], gpu: dict[str, Any], size: int | None, isvc_spec: Factory, model_spec: Factory
+) -> None:
+    assert memory_of_each(isvc_spec(**isvc), model_spec(hardware={"accelerator": "cuda", "gpu": gpu})) == size
+
+
+@pytest.mark.parametrize(
+    ("isvc", "gpu", "path"),
+    [
+        ({}, {"count": 1}, "Model spec.hardware.gpu: "),
+        ({}, {"layers": 5}, "Model spec.hardware.gpu.layers: "),
+        ({"resources": {"gpu": 1}}, {}, "spec.resources.gpu: "),
+        ({}, {"enabled": False, "count": 1}, None),
+        ({}, {"count": 1, "layers": 0}, None),
+        ({"resources": {"gpu": 0}}, {}, None),
+    ],
+)
+def test_gpus_without_an_accelerator_are_refused_with_the_path(
+    isvc: dict[str, Any], gpu: dict[str, Any], path: str | None, isvc_spec: Factory, model_spec: Factory
+) -> None:
+    found = gpu_trouble(isvc_spec(**isvc), model_spec(hardware={"accelerator": "cpu", "gpu": gpu}))
+    assert (found and found.message.startswith(path or "-")) == (True if path else None)
+    assert gpu_trouble(isvc_spec(**isvc), model_spec(hardware={"accelerator": "cuda", "gpu": gpu})) is None

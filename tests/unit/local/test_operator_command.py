@@ -51,6 +51,17 @@ def test_flags_become_settings(started: list[Any]) -> None:
     assert (settings.namespaces, settings.cluster_domain) == (("a", "b"), "")
 
 
+def test_images_come_from_a_mirror_but_for_those_that_are_named(started: list[Any]) -> None:
+    flags = ("--image-repository", "mirror/llama.cpp", "--image", "cuda/arm64=registry/jetson:1")
+    done = invoke(*flags, "--image-pull-secret", "site", "--engine-build", "11669")
+    assert done.exit_code == 0, done.output
+    ((_, settings),) = started
+    assert settings.image("rocm") == "mirror/llama.cpp:server-rocm-b11669"
+    assert settings.image("cuda", "arm64") == "registry/jetson:1"
+    assert settings.image("cuda", "amd64") == settings.image("cuda") == "mirror/llama.cpp:server-cuda-b11669"
+    assert (settings.image_pull_secrets, settings.engine_build) == (("site",), 11669)
+
+
 def test_what_the_engines_know_and_how_often_things_are_looked_at_can_be_said(started: list[Any]) -> None:
     flags = ("--architecture", "hal9000", "--architecture", "deep-thought")
     assert invoke(*flags, "--refresh-interval", "30", "--reference-interval", "5").exit_code == 0
@@ -82,7 +93,7 @@ def test_a_health_port_below_zero_serves_none(started: list[Any]) -> None:
     assert started[0][0].health_port is None
 
 
-@pytest.mark.parametrize("value", ["abacus=x", "cuda", "cuda=", "=x"])
+@pytest.mark.parametrize("value", ["abacus=x", "cuda", "cuda=", "=x", "cuda/=x", "cuda/a/b=x"])
 def test_an_image_for_no_accelerator_is_a_usage_error_that_names_them(started: list[Any], value: str) -> None:
     done = invoke("--image", value)
     assert done.exit_code == 2

@@ -1,9 +1,4 @@
-"""The GPUs that `--gpu` knows, as data; what an engine finds free on one; and one of any other size.
-
-RESERVE, of every GPU, is for what is there before the first tensor: the driver's own share of the memory that
-nvidia-smi prints (0.2 to 0.9 GB, by what PyTorch and llama.cpp find then) and the context of the runtime (107 MiB on
-an RTX 4060 Ti, 555 MiB on an RTX PRO 6000: llama.cpp's pull request 23604). Both grow with the card: 512 MiB and 1 %.
-"""
+"""The GPUs that `--gpu` knows, as data; what an engine finds free on one; and one of any other size."""
 
 from __future__ import annotations
 
@@ -18,12 +13,12 @@ from pydantic.alias_generators import to_camel
 
 from llmkube.api.quantity import format_bytes
 from llmkube.cli.errors import InputError
+from llmkube.gguf.plan.fit import reserve_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MIB = 1024 * 1024
-RESERVE, RESERVE_PERCENT = 512 * MIB, 1
 _PREFIXES = re.compile(r"^(?:nvidia|amd|intel|geforce|tesla|radeon|instinct|quadro|-)+")
 
 
@@ -52,11 +47,6 @@ class GPU(BaseModel):
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid")
     gpus: tuple[GPU, ...]
-
-
-def reserve_of(memory: int) -> int:
-    """Bytes of a GPU of so much memory that are gone before the first tensor."""
-    return RESERVE + memory * RESERVE_PERCENT // 100
 
 
 @functools.cache

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from llmkube.gguf.plan.buffers import MemoryPlan
     from llmkube.gguf.plan.options import EngineOptions
 
+RESERVE, RESERVE_PERCENT = 512 * 1024 * 1024, 1
+
+
+def reserve_of(memory: int) -> int:
+    """Bytes of a GPU of so much memory that are gone before the first tensor.
+
+    The driver's own share of the memory that nvidia-smi prints (0.2 to 0.9 GB, by what PyTorch and llama.cpp find then)
+    and the context of the runtime (107 MiB on an RTX 4060 Ti, 555 MiB on an RTX PRO 6000: llama.cpp's pull request
+    23604). Both grow with the card: 512 MiB and 1 %.
+    """
+    return RESERVE + memory * RESERVE_PERCENT // 100
+
 
 def fits(planned: MemoryPlan, free: Sequence[int], host_free: int) -> bool:
     """Whether every device has the bytes."""

@@ -202,6 +202,7 @@ _TABLE = (
     _valued("-ngld --gpu-layers-draft --n-gpu-layers-draft --spec-draft-ngl", _draft_layers),
     _valued("--spec-draft-n-max", _integer("speculative.draft.n_max")),
     _valued("--spec-draft-n-min", _integer("speculative.draft.n_min")),
+    _valued("--reasoning-budget", _integer("sampling.reasoning_budget_tokens")),
     _valued("--pooling", _choice("pooling_type", _POOLING)),
     _valued("-sps --slot-prompt-similarity", _number("slot_prompt_similarity")),
     _valued("--sleep-idle-seconds", _integer("sleep_idle_seconds")),

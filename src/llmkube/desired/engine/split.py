@@ -1,0 +1,52 @@
+"""How the layers of a model are divided among the GPUs of a pod, as the person says it and as the engine is told.
+
+    split_mode(model: ModelSpec) -> str                               llama-server's --split-mode
+    counts(ranges: Sequence[str], layers: int) -> tuple[int, ...]     layers of each GPU, the output layer with the last
+
+SplitError says what is wrong with a layerSplit. Layers are counted from 0; the output layer is the one after the last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from llmkube.api.model import ModelSpec
+
+PATH = "Model spec.hardware.gpu.sharding.layerSplit"
+
+
+class SplitError(ValueError):
+    """A layerSplit that does not divide the model's layers. One line."""
+
+
+def split_mode(model: ModelSpec) -> str:
+    """Return the mode; what others call a pipeline is the split by layers."""
+    sharding = model.hardware.gpu.sharding if model.hardware.gpu else None
+    strategy = sharding.strategy if sharding else "layer"
+    return "layer" if strategy == "pipeline" else strategy
+
+
+def layer_split(model: ModelSpec) -> tuple[str, ...]:
+    """Return the ranges that the person gives; none by default."""
+    sharding = model.hardware.gpu.sharding if model.hardware.gpu else None
+    return (sharding and sharding.layer_split) or ()
+
+
+def counts(ranges: Sequence[str], layers: int) -> tuple[int, ...]:
+    """Return how many layers each GPU gets; they must follow one another from 0 to the last."""
+    following, found = 0, []
+    for index, text in enumerate(ranges):
+        first, last = (int(number) for number in text.split("-"))
+        if first != following or last < first:
+            wanted = f"a range that begins with layer {following}"
+            raise SplitError(f"{PATH}[{index}]: expected {wanted}, found {text}; the ranges must follow one another")
+        following = last + 1
+        found.append(last - first + 1)
+    if following not in {layers, layers + 1}:
+        wanted = f"{layers} layers (0 to {layers - 1}, or to {layers} with the output layer)"
+        raise SplitError(f"{PATH}: expected {wanted}, found {following}; make the last range end with {layers - 1}")
+    found[-1] += layers + 1 - following
+    return tuple(found)

@@ -61,9 +61,10 @@ class ModelFetch:
         nodes = self.caches.nodes_of_claim(claim)
         remark = sight.remark or several_nodes(claim, nodes)
         target = _target(spec, known, claim, nodes)
-        return await self._fetch(
-            model, replace(sight, held=held, claim=name, target=target, remark=remark), spec, target
-        )
+        sight = replace(sight, held=held, claim=name, target=target, remark=remark)
+        if claim.metadata.deletion_timestamp is not None:
+            return await self._let_go(model, sight, spec, target)
+        return await self._fetch(model, sight, spec, target)
 
     def forget(self, key: Key) -> None:
         """The Model is gone, or its spec is refused: nothing is read or remembered of it."""
@@ -98,6 +99,17 @@ class ModelFetch:
         size = (known.bytes_needed or 0) + _kept(sight.previous, claim.metadata.name, known)
         refused = await self.growth.grow(model, spec, claim, size_bytes=size)
         return refused if held else None
+
+    async def _let_go(self, model: CustomResource, sight: Sight, spec: ModelSpec, target: fetch_job.Target) -> Sight:
+        """Pods that are done hold a claim that is being deleted as others do: no Job of ours may have any.
+
+        Whoever serves from it goes on; what was fetched is remembered until the claim has gone.
+        """
+        await self.stop(model)
+        name = fetch_job.job_name(model.metadata.name, spec, target)
+        state = fetch_state(None, (), job_name=name, tick=None, previous=sight.previous)
+        held = None if isinstance(state, Done) else sight.held
+        return replace(sight, held=held, job_name=name, fetch=state, target=None)
 
     async def _fetch(self, model: CustomResource, sight: Sight, spec: ModelSpec, target: fetch_job.Target) -> Sight:
         """A claim's trouble counts only while there is no Job: a fetch that runs tells better what it meets."""

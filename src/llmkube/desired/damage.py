@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 
     from llmkube.kube.objects import ContainerStatus, Pod
 
-_UNREADABLE = re.compile(
-    r"gguf_init_from_\w+: |llama_model_loader: failed to load model|corrupted or incomplete|not within the file bounds"
-)
-"""llama.cpp's ggml/src/gguf.cpp and src/llama-model-loader.cpp."""
+_UNREADABLE = re.compile(r"gguf_init_from_\w+: (?!failed to open)|corrupted or incomplete|not within the file bounds")
+"""llama.cpp's ggml/src/gguf.cpp and src/llama-model-loader.cpp; a file that is not there is no damage."""
 
 
 def suspect(pods: Iterable[Pod]) -> Pod | None:

@@ -188,6 +188,31 @@ class Pod(Object, frozen=True, rename="camel"):
     status: PodStatus = PodStatus()
 
 
+class EndpointConditions(Struct, frozen=True, gc=False, rename="camel"):
+    """What is left out may be taken as ready (discovery/v1)."""
+
+    ready: bool | None = True
+
+
+class TargetRef(Struct, frozen=True, gc=False, rename="camel"):
+    """The pod behind an endpoint."""
+
+    name: str = ""
+    uid: str = ""
+
+
+class Endpoint(Struct, frozen=True, gc=False, rename="camel"):
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    target_ref: TargetRef | None = None
+
+
+class EndpointSlice(Object, frozen=True, rename="camel"):
+    """Where the requests to a Service may go; `endpoints` may be null."""
+
+    endpoints: tuple[Endpoint, ...] | None = ()
+
+
 class ScaleTarget(Struct, frozen=True, gc=False, rename="camel"):
     """What an autoscaler scales; it is in the autoscaler's own namespace."""
 

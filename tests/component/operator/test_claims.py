@@ -87,3 +87,27 @@ def test_a_claim_grows_when_the_spec_asks_for_more(
 def size(claim: Object) -> str:
     found: str = claim["spec"]["resources"]["requests"]["storage"]
     return found
+
+
+def test_a_claim_that_is_deleted_is_held_by_no_pod_of_ours_and_is_made_and_filled_anew(
+    api: Api, here: str, documents: Documents, until: Until
+) -> None:
+    """On a real node the fetch's pod, which is done, would keep the claim for ever (kubernetes.io/pvc-protection)."""
+    api.apply("models", here, documents()[0])
+    until(lambda: api.get("models", here, "chat"), is_ready)
+    before = api.get("persistentvolumeclaims", here, "chat-cache")["metadata"]
+    held = {"metadata": {"finalizers": [*before.get("finalizers", []), "test.llmkube.dev/hold"]}}
+    api.patch("persistentvolumeclaims", here, "chat-cache", held)
+    api.delete("persistentvolumeclaims", here, "chat-cache")
+    until(lambda: api.items("jobs", here), lambda jobs: jobs == [])
+    assert is_ready(api.get("models", here, "chat")), "whoever serves from it goes on"
+    api.patch("persistentvolumeclaims", here, "chat-cache", {"metadata": {"finalizers": None}})
+    until(
+        lambda: api.items("persistentvolumeclaims", here), lambda found: bool(found) and uid(found[0]) != before["uid"]
+    )
+    until(lambda: api.get("models", here, "chat"), is_ready)
+    assert len(api.items("jobs", here)) == 1
+
+
+def uid(obj: Object) -> Any:
+    return obj["metadata"]["uid"]

@@ -14,10 +14,12 @@ from llmkube.kube.objects import Pod
 DAMAGED = [
     "gguf_init_from_reader: invalid magic characters: '????', expected 'GGUF'",
     "gguf_init_from_reader: failed to read key-value pairs",
-    "E llama_model_load: error loading model: llama_model_loader: failed to load model from /models/m.gguf",
+    "gguf_init_from_reader: failed to read tensor info",
     "tensor 'blk.11.ffn_up.weight' data is not within the file bounds, model is corrupted or incomplete",
 ]
 OTHERS = [
+    "gguf_init_from_file: failed to open GGUF file '/models/m.gguf' (No such file or directory)",
+    "E llama_model_load: error loading model: llama_model_loader: failed to load model from /models/m.gguf",
     "error loading model: error loading model architecture: unknown model architecture: 'x'",
     "ggml_backend_alloc_ctx_tensors_from_buft: failed to allocate",
     "couldn't bind HTTP server socket, hostname: 0.0.0.0, port: 8080",

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-from tests.bench import convergence, events, fetch, header, planning, services, store
+from hack.quickstart import model_file
+from tests.bench import convergence, events, fetch, header, planning, services, start, store
 from tests.bench.figures import Figure, table, write
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
@@ -17,6 +18,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "convergence": lambda short: convergence.figures(50 if short else 1000),
     "fetch": lambda short: fetch.figures(1 << 26 if short else 1 << 30),
     "header": lambda short: header.figures(20_000 if short else 262_144, (20 if short else 250) << 20),
+    "start": lambda short: start.figures(model_file(), 1 if short else 5),
 }
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.sim.ownership import Manifest
     from tests.sim.state import State
 
-CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", "pods")
+CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", "endpointslices", "pods")
 
 
 class World:
@@ -51,6 +51,8 @@ class World:
             self._run_job(each)
         for each in self._state.items("deployments"):
             self._roll_out(each)
+        for each in self._state.items("services"):
+            self._point(each)
 
     def _is_due(self) -> bool:
         return self.eager or self._chance.random() < 0.5
@@ -125,6 +127,26 @@ class World:
             self._serve(pods.get(name) or self._start(deployment, "Deployment", name))
         self._say("deployments", deployment, rolled_out(deployment, len(wanted)))
 
+    def _point(self, service: Manifest) -> None:
+        """The EndpointSlice of a Service: its pods, with its own labels."""
+        if not self._is_due():
+            return
+        key, about = key_of(service), service["metadata"]
+        wanted = service["spec"].get("selector", {}).items()
+        pods = [each for each in self._state.items("pods", key.namespace) if wanted <= labels_of(each).items()]
+        endpoints = [endpoint(each) for each in pods if each.get("status", {}).get("conditions")]
+        owner = {"apiVersion": "v1", "kind": "Service", "name": key.name, "uid": about["uid"], "controller": True}
+        metadata = {
+            "namespace": key.namespace,
+            "name": key.name,
+            "labels": labels_of(service),
+            "ownerReferences": [owner],
+        }
+        if self._state.find("endpointslices", key) is None:
+            self._state.create("endpointslices", {"metadata": metadata, "endpoints": endpoints})
+        else:
+            self._state.patch("endpointslices", key, {"endpoints": endpoints})
+
     def _serve(self, pod: Manifest) -> None:
         conditions = [{"type": "Ready", "status": "True", "lastTransitionTime": pod["metadata"]["creationTimestamp"]}]
         statuses = [container(each["name"], running(), ready=True) for each in pod["spec"]["containers"]]
@@ -143,6 +165,15 @@ class World:
         about = {"namespace": metadata["namespace"], "name": name, "labels": labels, "ownerReferences": [reference]}
         about["annotations"] = template["metadata"].get("annotations", {})
         return self._state.create("pods", {"metadata": about, "spec": {**template["spec"], "nodeName": "node"}})
+
+
+def labels_of(obj: Manifest) -> dict[str, str]:
+    return dict(obj["metadata"].get("labels", {}))
+
+
+def endpoint(pod: Manifest) -> Manifest:
+    target = {"kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
+    return {"addresses": ["10.1.1.1"], "conditions": {"ready": True}, "targetRef": target}
 
 
 def claim_of(pod: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""The matrix of docs/reliability.md names tests that are there."""
+"""The matrices of docs/reliability.md and docs/security.md name tests that are there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "reliability.md"
+SECURITY = ROOT / "docs" / "security.md"
 PLACES = (ROOT / "tests", ROOT / "src" / "llmkube", ROOT)
 _REFERENCE = re.compile(r"`(?P<file>[\w./-]+\.py)?(?:::(?P<name>[\w*]+))?`")
 
@@ -54,6 +55,15 @@ def test_every_test_that_the_matrix_names_is_there() -> None:
     found = references(DOCUMENT.read_text())
     assert len(found) > 100
     assert [f"{each.file}::{each.name}" for each in found if not is_there(each)] == []
+
+
+def test_every_threat_is_shown_to_be_met_by_tests_that_are_there() -> None:
+    _, _, rest = SECURITY.read_text().partition("## Threats")
+    rows = [each for each in rest.partition("Not done")[0].splitlines() if each.startswith("| ")][1:]
+    assert len(rows) > 10
+    assert [each for each in rows if not references(each)] == []
+    named = [reference for each in rows for reference in references(each)]
+    assert [f"{each.file}::{each.name}" for each in named if not is_there(each)] == []
 
 
 def test_every_row_of_the_matrix_names_a_test_or_says_where_else_it_is_shown() -> None:

@@ -1,35 +1,46 @@
-"""docs/models.md explains every reason of a Model, docs/serving.md every one of a service and what it refers to."""
+"""docs/models.md explains every reason of a Model, docs/serving.md every one of an InferenceService."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
+
+from llmkube.api.inference_status import InferencePhase
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ROOT / "src" / "llmkube"
 _GIVEN = re.compile(r'(?:Trouble|SourceError|GGUFError|_because)\(\s*"(?P<reason>[A-Z]\w+)"')
 _LISTED = re.compile(r"`(?P<reason>[A-Z][A-Za-z]+)`")
-SERVICES = (
+_FOUND = re.compile(
+    r'(?:Finding\(\w+, "(?:True|False|Unknown)",|Crash\(|_cause\(|reason_of\([^"]+)\s*"(?P<reason>[A-Z]\w+)"'
+)
+_NAMED = re.compile(r'^(?:LATE|CRASHED|UNSCHEDULABLE) = "(?P<reason>\w+)"', re.MULTILINE)
+OF_SERVICES = (
     "inference_plan.py",
+    "inference_inputs.py",
     "inference_status.py",
     "inference_conditions.py",
-    "inference_inputs.py",
+    "inference_accessories.py",
+    "network_policy.py",
+    "fitting.py",
+    "crash.py",
+    "offload.py",
+    "references.py",
+    "referenced.py",
+    "drafts.py",
+    "adapters.py",
     "images.py",
     "resources.py",
-    "fitting.py",
+    "engine/plan.py",
 )
-ENGINE = ("inference_plan.py", "images.py", "resources.py", "engine/plan.py")
-INPUTS = ("references.py", "referenced.py", "drafts.py", "adapters.py")
+OF_BOTH = ("pod_trouble.py", "refusal.py", "reading.py")
 
 
 def given() -> set[str]:
     """Return the reasons that the code of Models writes."""
     folders = [SOURCES / name for name in ("desired", "controllers", "models", "gguf")]
-    files = [each for folder in folders for each in folder.glob("*.py") if each.name not in (*SERVICES, *INPUTS)]
-    return reasons(files)
-
-
-def reasons(files: list[Path]) -> set[str]:
+    files = [each for folder in folders for each in folder.glob("*.py") if each.name not in OF_SERVICES]
     return {match["reason"] for file in files for match in _GIVEN.finditer(file.read_text())}
 
 
@@ -43,14 +54,16 @@ def test_every_reason_of_a_model_is_explained() -> None:
     assert sorted(found - listed_in("models.md")) == []
 
 
-def test_every_reason_of_what_a_service_refers_to_is_explained() -> None:
-    folder = SOURCES / "desired"
-    found = reasons([folder / name for name in INPUTS if (folder / name).exists()])
-    found |= {f"{kind}{what}" for kind in ("Secret", "ConfigMap") for what in ("NotFound", "KeyNotFound", "Empty")}
-    assert sorted(found - listed_in("serving.md")) == []
-
-
-def test_every_reason_for_which_a_service_is_not_run_as_it_is_asked_for_is_explained() -> None:
-    found = reasons([SOURCES / "desired" / name for name in ENGINE])
-    assert len(found) > 10
-    assert sorted(found - listed_in("serving.md")) == []
+def test_every_reason_of_an_inference_service_is_explained_with_its_next_step() -> None:
+    folders = (SOURCES / "desired", SOURCES / "controllers")
+    files = [each for folder in folders for name in (*OF_SERVICES, *OF_BOTH) for each in folder.glob(name)]
+    texts = [each.read_text() for each in files]
+    found = {match["reason"] for text in texts for form in (_GIVEN, _FOUND, _NAMED) for match in form.finditer(text)}
+    found |= {
+        f"{kind}{what}"
+        for kind in ("Secret", "ConfigMap")
+        for what in ("NotFound", "Unreadable", "KeyNotFound", "Empty")
+    }
+    phases = set(get_args(InferencePhase)) - {"Failed"}  # a phase is the reason where nothing else is one
+    assert len(found) > 30
+    assert sorted((found | phases) - listed_in("serving.md")) == []

@@ -1,15 +1,13 @@
-"""What an InferenceService may say of its container and pods, in core/v1 terms: env, probes, rollout, network."""
+"""What an InferenceService may say of its container and pods, in core/v1 terms: env, probes, rollout."""
 
-# ruff: noqa: TC001 - pydantic reads annotations at run time
 from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from llmkube.api.fields import LIST_ATOMIC, MAP_ATOMIC, DataKey, ObjectName, QualifiedName, Quantity, Record, list_map
+from llmkube.api.fields import MAP_ATOMIC, DataKey, ObjectName, QualifiedName, Quantity, Record, list_map
 from llmkube.api.rules import Rule
-from llmkube.api.scheduling import LabelSelector
 
 _Seconds = Annotated[int, Field(ge=0, le=86400, json_schema_extra={"format": "int32"})]
 _Positive = Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int32"})]
@@ -166,24 +164,6 @@ class Strategy(Record):
             fix="remove rollingUpdate, or change type",
         ),
     )
-
-
-class NetworkPeer(Record):
-    """Who may connect: pods by their labels, in namespaces by their labels."""
-
-    pod_selector: LabelSelector | None = None
-    """Pods; all of the namespaces' when left out."""
-    namespace_selector: LabelSelector | None = None
-    """Namespaces; this one when left out."""
-
-
-class NetworkAccess(Record):
-    """Who may connect to the pods."""
-
-    enabled: bool = True
-    """Whether a NetworkPolicy is made."""
-    allow_from: Annotated[tuple[NetworkPeer, ...], Field(max_length=32, json_schema_extra=LIST_ATOMIC)] | None = None
-    """Who may connect; pods of this namespace by default."""
 
 
 Env = Annotated[tuple[EnvVar, ...], Field(max_length=64, json_schema_extra=list_map("name"))]

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from llmkube.api.container import Env, NetworkAccess, Probes, Strategy
+from llmkube.api.container import Env, Probes, Strategy
+from llmkube.api.endpoint import Endpoint
 from llmkube.api.fields import (
     LIST_ATOMIC,
     MAP_ATOMIC,
-    Annotations,
     DataKey,
     ObjectName,
     Quantity,
@@ -23,25 +23,13 @@ from llmkube.api.group import API_VERSION
 from llmkube.api.inference_rules import INFERENCE_RULES
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.api.metadata import ObjectMeta
+from llmkube.api.network import NetworkAccess
 from llmkube.api.options import CacheType, ChatTemplate, LoraAdapter, Reasoning, Speculative
 from llmkube.api.rules import Rule
 from llmkube.api.scheduling import Affinity, NodeLabels, Tolerations, TopologySpread
 
 _INT32 = {"format": "int32"}
 _Batch = Annotated[int, Field(ge=1, le=65536, json_schema_extra=_INT32)]
-
-
-class Endpoint(Record):
-    """How the service is reached."""
-
-    port: Annotated[int, Field(ge=1, le=65535, json_schema_extra=_INT32)] = 8080
-    """Port of the Service."""
-    path: Annotated[str, Field(max_length=256, pattern=r"^/\S*$")] = "/v1/chat/completions"
-    """Path that status.endpoint names; the engine answers on all of its paths."""
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Type of the Service."""
-    annotations: Annotations | None = None
-    """Annotations of the Service, e.g. for a load balancer."""
 
 
 class InferenceResources(Record):
@@ -133,7 +121,7 @@ class InferenceServiceSpec(Record):
     auth: Auth | None = None
     """Who may send requests; everybody who can connect by default."""
     network_policy: NetworkAccess | None = None
-    """Who may connect. Not yet honoured, and refused."""
+    """Who may connect to the pods, and that they connect to nobody; everybody may where it is left out."""
 
     node_selector: NodeLabels | None = None
     """Labels that nodes must have."""
@@ -144,14 +132,14 @@ class InferenceServiceSpec(Record):
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
     topology_spread_constraints: TopologySpread | None = None
-    """How evenly pods are spread."""
+    """How evenly pods are spread; by default over zones and nodes where that can be. An empty list spreads nothing."""
     runtime_class_name: ObjectName | None = None
     """RuntimeClass of the pods, e.g. nvidia."""
 
     probes: Probes | None = None
-    """Timing of the probes. Not yet honoured, and refused."""
-    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int64"})] = 60
-    """Seconds that requests in flight have to finish when a pod stops."""
+    """Timing of the probes."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=86400, json_schema_extra={"format": "int64"})] = 300
+    """Seconds that requests in flight have to finish when a pod stops; one that has none stops within seconds."""
     strategy: Strategy | None = None
     """How old pods are replaced; by default without surge where GPUs are used."""
 

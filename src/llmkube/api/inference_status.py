@@ -64,6 +64,8 @@ class InferenceServiceStatus(Record):
     """Pods that there should be."""
     endpoint: Annotated[str, Field(max_length=2048)] | None = None
     """URL of the OpenAI-compatible endpoint, as pods of the cluster reach it."""
+    external_endpoint: Annotated[str, Field(max_length=2048)] | None = None
+    """URL from outside of the cluster: by the route's first host, or the load balancer's address."""
     model_ready: bool | None = None
     """Whether the Model's verified bytes are in the cache."""
     last_updated: Timestamp | None = None

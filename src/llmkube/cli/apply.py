@@ -39,7 +39,6 @@ def apply(names: tuple[str, ...], *, recursive: bool, options: WriteOptions, tar
     with one_line():
         read = documents.read(names, recursive=recursive)
         documents.check(read)
-        documents.warn(documents.warnings(read))
     if options.dry_run == "client":
         tell_client_dry_run(read, options)
     else:

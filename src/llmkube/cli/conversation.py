@@ -161,20 +161,22 @@ async def begin(connection: Connection, name: str, settings: Settings) -> Conver
         raise CommandError(
             f"inferenceservice/{name} is not ready: {said(view)}; wait for it with `llmkube wait {name}`"
         )
-    service, port = await _service(connection, name)
-    path = f"{SERVICE.path(connection.namespace)}/{quote(service)}:{port}/proxy/v1/chat/completions"
+    service = await _service(connection, name)
+    path = f"{SERVICE.path(connection.namespace)}/{service}/proxy/v1/chat/completions"
     return Conversation(connection, name, path, settings, await _api_key(connection, spec))
 
 
-async def _service(connection: Connection, name: str) -> tuple[str, int]:
-    """Return the Service of an InferenceService, and its port."""
+async def _service(connection: Connection, name: str) -> str:
+    """Return the Service of an InferenceService as a proxy's path names it: [https:]NAME:PORT."""
     labels = selector(INFERENCE_SERVICE.kind, name)
     found = await connection.client.list_raw(SERVICE, connection.namespace, label_selector=labels)
     if not found:
         raise MissingError(
             f"inferenceservice/{name} has no Service with labels {labels}; look at `llmkube status {name}`"
         )
-    return str(found[0]["metadata"]["name"]), int(found[0]["spec"]["ports"][0]["port"])
+    port = found[0]["spec"]["ports"][0]
+    scheme = "https:" if port.get("appProtocol") == "https" else ""
+    return f"{scheme}{quote(found[0]['metadata']['name'])}:{int(port['port'])}"
 
 
 async def _api_key(connection: Connection, spec: dict[str, Any]) -> dict[str, str]:
@@ -187,7 +189,8 @@ async def _api_key(connection: Connection, spec: dict[str, Any]) -> dict[str, st
     import base64
 
     secret = await connection.client.get(SECRET, Key(connection.namespace, reference["name"]))
-    keys = base64.b64decode(secret.data.get(reference.get("key", "api-keys"), "")).decode(errors="replace").split()
+    text = base64.b64decode(secret.data.get(reference.get("key", "api-keys"), "")).decode(errors="replace")
+    keys = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not keys:
         raise MissingError(f"secret/{reference['name']} has no API key to use; give one in ${API_KEY}")
     return {"X-Api-Key": keys[0]}

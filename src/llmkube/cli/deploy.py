@@ -9,7 +9,7 @@ import click
 
 from llmkube.cli.apply import send, tell_client_dry_run
 from llmkube.cli.connection import Target, connected
-from llmkube.cli.documents import Document, check, warn, warnings
+from llmkube.cli.documents import Document, check
 from llmkube.cli.errors import one_line
 from llmkube.cli.options import WriteOptions, write_options
 
@@ -120,7 +120,6 @@ def apply_wishes(name: str, wishes: Wishes, options: WriteOptions, target: Targe
     documents = [Document("flags", number, each) for number, each in enumerate(manifests(name, wishes), start=1)]
     with one_line():
         check(documents)
-        warn(warnings(documents))
     if options.dry_run == "client":
         tell_client_dry_run(documents, options)
         return

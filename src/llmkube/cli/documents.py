@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import yaml
 
 from llmkube.cli.errors import InputError
@@ -61,15 +60,6 @@ def check(documents: Sequence[Document]) -> None:
     problems += _duplicates(documents)
     if problems:
         raise InputError("\n".join(problems))
-
-
-def warnings(documents: Sequence[Document]) -> tuple[str, ...]:
-    """Return a line for each field that the API takes and this LLMKube does not honour yet."""
-    from llmkube.api import strict
-    from llmkube.api.unsupported import unsupported
-
-    ours = [each for each in documents if is_ours(each.content)]
-    return tuple(f"{each.where}: {line}" for each in ours for line in unsupported(strict.parse(each.content).spec))
 
 
 def is_ours(content: Manifest) -> bool:
@@ -214,9 +204,3 @@ class _Loader(yaml.CSafeLoader):
                 )
             seen.add(key.value)
         return {str(key): value for key, value in super().construct_mapping(node, deep=deep).items()}
-
-
-def warn(lines: Iterable[str]) -> None:
-    """Print warnings where they do not mix with the output."""
-    for line in lines:
-        click.echo(f"warning: {line}", err=True)

@@ -12,13 +12,13 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from llmkube.cli.errors import CommandError, one_line
 from llmkube.cli.operator_options import Listed, image_options
-from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, engine_images
+from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, Scrape, engine_images
 from llmkube.kube.errors import KubeError
 from llmkube.models.source import HUGGING_FACE
 
@@ -156,6 +156,24 @@ class Options:
     metavar="SECONDS",
     help="How often Secrets and ConfigMaps that InferenceServices name are read.",
 )
+@click.option(
+    "--scrape",
+    type=click.Choice(get_args(Scrape)),
+    default="annotations",
+    help="How Prometheus is told of the engines: prometheus.io annotations of their pods, or PodMonitors.",
+)
+@click.option(
+    "--scrape-from",
+    type=Listed(),
+    multiple=True,
+    metavar="NS",
+    help="Namespace that a service's NetworkPolicy lets in besides, for scraping; repeatable.",
+)
+@click.option(
+    "--user-namespaces/--no-user-namespaces",
+    default=False,
+    help="Give every pod a user namespace of its own (hostUsers: false); the nodes must be able to.",
+)
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
 def operator(
@@ -171,7 +189,7 @@ def operator(
 
     Each option can come from the environment, as LLMKUBE_ and its name, e.g. LLMKUBE_HEALTH_PORT. Those that can be
     repeated are LLMKUBE_NAMESPACES, LLMKUBE_IMAGES, LLMKUBE_IMAGE_PULL_SECRETS, LLMKUBE_SOURCE_ALLOW,
-    LLMKUBE_SOURCE_ROOTS and LLMKUBE_ARCHITECTURES, apart by commas.
+    LLMKUBE_SOURCE_ROOTS, LLMKUBE_ARCHITECTURES and LLMKUBE_SCRAPE_FROM, apart by commas.
     """
     from llmkube.runtime import logging
 

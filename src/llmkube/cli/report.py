@@ -97,6 +97,8 @@ def _summary(found: Found) -> Iterator[tuple[str, str]]:
         yield "Model", view.spec.model_ref + (f" ({said(found.model)})" if found.model else " (not there)")
         yield "Replicas", f"{view.status.ready_replicas} ready of {view.status.desired_replicas}"
         yield "Endpoint", printable(view.status.endpoint)
+        if view.status.external_endpoint:
+            yield "Outside", printable(view.status.external_endpoint)
         yield from _plan((found.manifest.get("status") or {}).get("plan") or {})
     else:
         yield "Source", printable(view.spec.source)

@@ -57,6 +57,7 @@ class Status(Struct, frozen=True, rename="camel"):
     ready_replicas: int = 0
     desired_replicas: int = 0
     endpoint: str = ""
+    external_endpoint: str = ""
 
 
 class Spec(Struct, frozen=True, rename="camel"):

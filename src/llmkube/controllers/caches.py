@@ -1,8 +1,9 @@
 """What the operator keeps in memory of the cluster, and the indexes by which one object leads to another.
 
-Reconcilers read nothing else, but before bytes are taken away (ModelCollection). Jobs and pods are narrowed to what the
-operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen, to be
-left alone.
+Reconcilers read nothing else, but before bytes are taken away (ModelCollection) and before something of a name that is
+not known is made (InferenceAccessories). Jobs, pods, EndpointSlices and what stands beside a service are narrowed to
+what the operator made; claims may be somebody's own, and a Deployment or a Service that is somebody's own must be seen,
+to be left alone.
 """
 
 from __future__ import annotations
@@ -12,53 +13,55 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmkube.api.model import ModelSpec
-from llmkube.desired.adapters import adapter_name
-from llmkube.desired.cache import claim_name
+from llmkube.controllers.indexes import (
+    MODEL_INDEXES,
+    POD_INDEXES,
+    behind,
+    by_label,
+    by_model,
+    by_mounts,
+    by_service,
+    by_target,
+    bytes_of,
+    has_ended,
+    has_pods_of_before,
+    labelled,
+    models_of,
+    served,
+)
 from llmkube.desired.damage import could_not_read
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
-from llmkube.desired.model_volume import used_digests
 from llmkube.desired.naming import child_name
-from llmkube.desired.reading import spec_of
-from llmkube.kube import objects
 from llmkube.kube.informer import Informer
-from llmkube.kube.kinds import DEPLOYMENT, HPA, INFERENCE_SERVICE, JOB, MODEL, POD, PVC, SERVICE, Key, Kind, key_of
+from llmkube.kube.kinds import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
+    HPA,
+    HTTP_ROUTE,
+    INFERENCE_SERVICE,
+    INGRESS,
+    JOB,
+    MODEL,
+    NETWORK_POLICY,
+    POD,
+    POD_MONITOR,
+    PVC,
+    SERVICE,
+    Key,
+    Kind,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from llmkube.kube import objects
     from llmkube.kube.client import Client
 
 MADE_BY_US = f"{NAME}=llmkube"
-
-
-class _Draft(msgspec.Struct, rename="camel"):
-    draft_model_ref: str = ""
-
-
-class _Adapter(msgspec.Struct):
-    name: str = ""
-
-
-class _References(msgspec.Struct, rename="camel"):
-    model_ref: str = ""
-    speculative: _Draft | None = None
-    lora_adapters: tuple[_Adapter, ...] = ()
-
-
-class _Entry(msgspec.Struct):
-    sha256: str = ""
-    claim: str = ""
-
-
-class _Status(msgspec.Struct):
-    retained: tuple[_Entry, ...] = ()
-
-
-class _Templated(msgspec.Struct):
-    template: objects.Pod = objects.Pod()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,17 @@ class Caches:
     deployments: Informer[objects.Deployment]
     services: Informer[objects.Opaque]
     autoscalers: Informer[objects.HorizontalPodAutoscaler]
+    endpoints: Informer[objects.EndpointSlice]
+    network_policies: Informer[objects.Opaque]
+    disruption_budgets: Informer[objects.Opaque]
+    ingresses: Informer[objects.Opaque]
+    http_routes: Informer[objects.Opaque]
+    pod_monitors: Informer[objects.Opaque]
+
+    def accessories(self) -> tuple[Informer[objects.Opaque], ...]:
+        """Return the informers of what may stand beside a service, in the order in which it is made."""
+        budgets, routes = self.disruption_budgets, (self.ingresses, self.http_routes)
+        return (self.network_policies, budgets, *routes, self.pod_monitors)
 
     def all(self) -> tuple[Informer[Any], ...]:
         """Return every informer, for whoever runs them."""
@@ -89,26 +103,26 @@ class Caches:
 
     def models_of_service(self, service: objects.CustomResource) -> list[Key]:
         """Return the Models that an InferenceService refers to, whether they are there or not."""
-        return [Key(service.metadata.namespace, name) for name in _models_of(service)]
+        return [Key(service.metadata.namespace, name) for name in models_of(service)]
 
     def models_mounted(self, pod: objects.Pod) -> list[Key]:
         """Return the Models that keep their bytes in a claim that a pod mounts."""
-        return [key_of(each) for claim in _by_mounts(pod) for each in self.models.store.by_index("claim", claim)]
+        return [key_of(each) for claim in by_mounts(pod) for each in self.models.store.by_index("claim", claim)]
 
     def models_retaining(self, obj: objects.Pod | objects.Deployment) -> list[Key]:
         """Return the Models that keep bytes of before which a pod or a Deployment may use."""
-        found = (self.models.store.by_index("retained", each) for each in _served(obj))
+        found = (self.models.store.by_index("retained", each) for each in served(obj))
         return [key_of(each) for models in found for each in models]
 
     def uses(self, namespace: str, claim: str, sha256: str) -> bool:
         """Whether a pod that has not ended, or a Deployment, serves these bytes out of this claim."""
-        key = _bytes(namespace, claim, sha256)
+        key = bytes_of(namespace, claim, sha256)
         pods = self.pods.store.by_index("served", key)
         return bool(self.deployments.store.by_index("served", key)) or serves(pods, namespace, claim, sha256)
 
     def pods_serving(self, namespace: str, claim: str, sha256: str) -> tuple[objects.Pod, ...]:
         """Return the pods that serve these bytes out of this claim, or try to."""
-        return tuple(self.pods.store.by_index("served", _bytes(namespace, claim, sha256)))
+        return tuple(self.pods.store.by_index("served", bytes_of(namespace, claim, sha256)))
 
     def models_unread(self, pod: objects.Pod) -> list[Key]:
         """Return the Models of the claims of a pod whose engine could not read its file."""
@@ -120,25 +134,30 @@ class Caches:
         Of the whole namespace: what it rolls away from may be in another claim than what it rolls to.
         """
         found = self.deployments.store.list()
-        return any(each.metadata.namespace == namespace and _has_pods_of_before(each) for each in found)
+        return any(each.metadata.namespace == namespace and has_pods_of_before(each) for each in found)
 
     def nodes_of_claim(self, claim: objects.PersistentVolumeClaim) -> tuple[str, ...]:
         """Return the nodes of the pods that mount a claim, in order."""
         pods = self.pods.store.by_index("claim", str(key_of(claim)))
-        return tuple(sorted({each.spec.node_name for each in pods if each.spec.node_name and not _has_ended(each)}))
+        return tuple(sorted({each.spec.node_name for each in pods if each.spec.node_name and not has_ended(each)}))
 
     def models_of_pod(self, pod: objects.Object) -> list[Key]:
         """Return the Model that a pod fetches for."""
-        return [key_of(each) for each in self.models.store.by_index("label", _labelled(pod, MODEL_LABEL))]
+        return [key_of(each) for each in self.models.store.by_index("label", labelled(pod, MODEL_LABEL))]
 
-    def inference_services_of_pod(self, pod: objects.Object) -> list[Key]:
-        """Return the InferenceService that a pod serves."""
-        found = self.inference_services.store.by_index("label", _labelled(pod, SERVICE_LABEL))
+    def inference_services_labelled(self, obj: objects.Object) -> list[Key]:
+        """Return the InferenceService that a pod, or the endpoints of a Service, are of."""
+        found = self.inference_services.store.by_index("label", labelled(obj, SERVICE_LABEL))
         return [key_of(each) for each in found]
 
     def pods_of_service(self, service: Key) -> tuple[objects.Pod, ...]:
         """Return the pods of an InferenceService, of whatever roll-out."""
         return tuple(self.pods.store.by_index("service", f"{service.namespace}/{child_name(service.name)}"))
+
+    def answering(self, service: Key) -> int:
+        """Return how many pods requests to an InferenceService's Service may go to."""
+        slices = self.endpoints.store.by_index("service", f"{service.namespace}/{child_name(service.name)}")
+        return len({behind(each) for one in slices for each in one.endpoints or () if each.conditions.ready})
 
     def autoscalers_of_service(self, service: Key) -> tuple[str, ...]:
         """Return the names of the autoscalers of the Deployment of an InferenceService, KEDA's among them."""
@@ -147,7 +166,7 @@ class Caches:
 
     def inference_services_of_autoscaler(self, autoscaler: objects.HorizontalPodAutoscaler) -> list[Key]:
         """Return the InferenceService whose Deployment an autoscaler scales."""
-        targets = _by_target(autoscaler)
+        targets = by_target(autoscaler)
         return [key_of(each) for target in targets for each in self.inference_services.store.by_index("label", target)]
 
 
@@ -156,115 +175,41 @@ def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
     return Caches(
         models=Informer(client, MODEL, namespaces=namespaces, indexes=MODEL_INDEXES),
         inference_services=Informer(
-            client, INFERENCE_SERVICE, namespaces=namespaces, indexes={"label": _by_label, "model": _by_model}
+            client, INFERENCE_SERVICE, namespaces=namespaces, indexes={"label": by_label, "model": by_model}
         ),
         claims=Informer(client, PVC, namespaces=namespaces),
         jobs=Informer(client, JOB, namespaces=namespaces, label_selector=MADE_BY_US),
         pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes=POD_INDEXES),
-        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, indexes={"served": _served}),
+        deployments=Informer(client, DEPLOYMENT, namespaces=namespaces, indexes={"served": served}),
         services=Informer(client, SERVICE, namespaces=namespaces),
-        autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": _by_target}),
+        autoscalers=Informer(client, HPA, namespaces=namespaces, indexes={"target": by_target}),
+        endpoints=Informer(
+            client,
+            ENDPOINT_SLICE,
+            namespaces=namespaces,
+            label_selector=MADE_BY_US,
+            indexes={"service": by_service},
+        ),
+        network_policies=_ours(client, NETWORK_POLICY, namespaces),
+        disruption_budgets=_ours(client, DISRUPTION_BUDGET, namespaces),
+        ingresses=_ours(client, INGRESS, namespaces),
+        http_routes=_ours(client, HTTP_ROUTE, namespaces, optional=True),
+        pod_monitors=_ours(client, POD_MONITOR, namespaces, optional=True),
     )
+
+
+def _ours(
+    client: Client, kind: Kind[objects.Opaque], namespaces: Sequence[str], *, optional: bool = False
+) -> Informer[objects.Opaque]:
+    return Informer(client, kind, namespaces=namespaces, label_selector=MADE_BY_US, optional=optional)
 
 
 def serves(pods: Iterable[objects.Pod], namespace: str, claim: str, sha256: str) -> bool:
     """Whether a pod of these that has not ended serves these bytes out of this claim."""
-    key = _bytes(namespace, claim, sha256)
-    return any(key in _served(each) for each in pods if not _has_ended(each))
+    key = bytes_of(namespace, claim, sha256)
+    return any(key in served(each) for each in pods if not has_ended(each))
 
 
 def with_kind(obj: objects.CustomResource, kind: Kind[objects.CustomResource]) -> objects.CustomResource:
     """Return the object as it says itself what it is: the items of a list do not."""
     return msgspec.structs.replace(obj, api_version=kind.api_version, kind=kind.kind)
-
-
-def _by_label(obj: objects.Object) -> Iterable[str]:
-    """By the label's value that the operator gives to what it makes for the object."""
-    return (f"{obj.metadata.namespace}/{child_name(obj.metadata.name)}",)
-
-
-def _by_service(pod: objects.Pod) -> Iterable[str]:
-    return (_labelled(pod, SERVICE_LABEL),)
-
-
-def _by_model(service: objects.CustomResource) -> Iterable[str]:
-    return tuple(str(Key(service.metadata.namespace, name)) for name in _models_of(service))
-
-
-def _models_of(service: objects.CustomResource) -> Iterable[str]:
-    """Its own, its draft and those of its adapters; a spec that is no InferenceService refers to nothing."""
-    try:
-        found = msgspec.json.decode(service.spec, type=_References)
-    except msgspec.MsgspecError:
-        return ()
-    draft = (found.speculative.draft_model_ref,) if found.speculative else ()
-    return {found.model_ref, *draft, *(adapter_name(service.metadata.name, each.name) for each in found.lora_adapters)}
-
-
-def _by_target(autoscaler: objects.HorizontalPodAutoscaler) -> Iterable[str]:
-    """By the Deployment; an autoscaler of the InferenceService itself is a person to us."""
-    target = autoscaler.spec.scale_target_ref
-    is_deployment = target.api_version.partition("/")[0] == DEPLOYMENT.group and target.kind == DEPLOYMENT.kind
-    return (f"{autoscaler.metadata.namespace}/{target.name}",) if is_deployment else ()
-
-
-def _by_claim(model: objects.CustomResource) -> Iterable[str]:
-    spec = spec_of(model, ModelSpec)
-    name = claim_name(spec, model.metadata.name) if isinstance(spec, ModelSpec) else None
-    return (str(Key(model.metadata.namespace, name)),) if name else ()
-
-
-def _by_retained(model: objects.CustomResource) -> Iterable[str]:
-    try:
-        kept = msgspec.json.decode(model.status, type=_Status).retained
-    except msgspec.MsgspecError:
-        return ()
-    return {_bytes(model.metadata.namespace, each.claim, each.sha256) for each in kept}
-
-
-def _by_mounts(pod: objects.Pod) -> Iterable[str]:
-    claims = (volume.persistent_volume_claim for volume in pod.spec.volumes)
-    return {str(Key(pod.metadata.namespace, each.claim_name)) for each in claims if each is not None}
-
-
-def _served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
-    """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they may be in."""
-    pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
-    if pod is None:
-        return ()
-    claims = [each.claim_name for volume in pod.spec.volumes if (each := volume.persistent_volume_claim) is not None]
-    digests = used_digests(pod.metadata.annotations)
-    return {_bytes(obj.metadata.namespace, claim, digest) for claim in claims for digest in digests}
-
-
-def _template(deployment: objects.Deployment) -> objects.Pod | None:
-    if deployment.metadata.labels.get(NAME) != "llmkube":
-        return None
-    try:
-        return msgspec.json.decode(deployment.spec, type=_Templated).template
-    except msgspec.MsgspecError:
-        return None
-
-
-def _has_pods_of_before(deployment: objects.Deployment) -> bool:
-    if deployment.metadata.labels.get(NAME) != "llmkube":
-        return False
-    status = deployment.status
-    is_seen = status.observed_generation >= deployment.metadata.generation
-    return not is_seen or status.updated_replicas < status.replicas
-
-
-def _bytes(namespace: str, claim: str, sha256: str) -> str:
-    return f"{namespace}/{claim}/{sha256}"
-
-
-def _has_ended(pod: objects.Pod) -> bool:
-    return pod.status.phase in {"Succeeded", "Failed"}
-
-
-def _labelled(obj: objects.Object, label: str) -> str:
-    return f"{obj.metadata.namespace}/{obj.metadata.labels.get(label, '')}"
-
-
-MODEL_INDEXES = {"label": _by_label, "claim": _by_claim, "retained": _by_retained}
-POD_INDEXES = {"service": _by_service, "served": _served, "claim": _by_mounts}

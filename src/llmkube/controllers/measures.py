@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from llmkube.api.inference_status import InferencePhase
 from llmkube.api.model import ModelPhase
+from llmkube.controllers.service_measures import ServiceMeasures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,12 +32,13 @@ class _Status(msgspec.Struct):
 
 
 class Measures(Collector):
-    """Objects by phase, and what the appliers and the events came to."""
+    """Objects by phase, each InferenceService, and what the appliers and the events came to."""
 
     def __init__(self, known: Caches, appliers: Mapping[str, Applier], events: EventRecorder) -> None:
         self._known = known
         self._appliers = appliers
         self._events = events
+        self._services = ServiceMeasures(known)
 
     def collect(self) -> Iterable[Metric]:
         """Return the families, every phase and every field manager from the start."""
@@ -51,7 +53,7 @@ class Measures(Collector):
         models = _by_phase("llmkube_models", "Models.", self._known.models, get_args(ModelPhase))
         services = self._known.inference_services
         served = _by_phase("llmkube_inference_services", "InferenceServices.", services, get_args(InferencePhase))
-        return [models, served, writes, blind, dropped]
+        return [models, served, *self._services.families(), writes, blind, dropped]
 
 
 def _by_phase(name: str, text: str, informer: Informer[CustomResource], phases: tuple[str, ...]) -> Metric:

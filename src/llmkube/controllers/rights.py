@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING, Any
 from llmkube.kube.kinds import (
     CONFIG_MAP,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    ENDPOINT_SLICE,
     EVENT,
     HPA,
+    HTTP_ROUTE,
     INFERENCE_SERVICE,
+    INGRESS,
     JOB,
     LEASE,
     MODEL,
+    NETWORK_POLICY,
     POD,
+    POD_MONITOR,
     PVC,
     SECRET,
     SERVICE,
@@ -29,6 +35,8 @@ if TYPE_CHECKING:
 
 WATCHED = ("list", "watch")
 APPLIED = (*WATCHED, "create", "patch")
+MADE_IF_ASKED = (*APPLIED, "get", "delete")
+_IF_ASKED = "made where a service asks for it, once nobody else is found to have the name; deleted when it asks no more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,14 @@ IN_THE_CLUSTER = (
     Right((JOB,), (*APPLIED, "delete"), why="a fetch of other bytes replaces the one that there is"),
     Right((SERVICE, PVC), APPLIED),
     Right((POD,), WATCHED),
-    Right((POD,), ("get",), "log", "how far a fetch is"),
+    Right((POD,), ("get",), "log", "how far a fetch is, and where an engine has put its layers"),
+    Right((ENDPOINT_SLICE,), WATCHED, why="whether requests reach a pod"),
     Right((SECRET,), ("get",), why="by the name that a spec gives: a gated model's credentials, a service's API keys"),
     Right((CONFIG_MAP,), ("get",), why="by the name that a spec gives: a source's certificates, a chat template"),
+    Right((NETWORK_POLICY, INGRESS), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((DISRUPTION_BUDGET,), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((HTTP_ROUTE,), MADE_IF_ASKED, why=_IF_ASKED),
+    Right((POD_MONITOR,), MADE_IF_ASKED, why=_IF_ASKED),
     Right((EVENT,), ("create", "patch")),
 )
 IN_ITS_OWN_NAMESPACE = (Right((LEASE,), ("get", "create", "update"), why="leader election"),)

@@ -18,6 +18,7 @@ from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.measures import Measures
 from llmkube.controllers.model import ModelReconciler
@@ -26,6 +27,7 @@ from llmkube.controllers.model_fetch import ModelFetch
 from llmkube.controllers.model_recheck import ModelRecheck
 from llmkube.controllers.model_source import SourceReader
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.progress import ProgressReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.controllers.resolver import Resolver
@@ -94,16 +96,25 @@ def controllers(
     )
     every = settings.reference_seconds
     referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue, every=every)
-    inputs = InferenceInputs(known, referenced)
-    writes = appliers[INFERENCE_MANAGER]
-    services = InferenceReconciler(known, inputs, AdapterModels(known, writes), writes, events, settings, clock)
+    writes, offloads = appliers[INFERENCE_MANAGER], OffloadReader(client, notify=service_target.enqueue)
+    services = InferenceReconciler(
+        caches=known,
+        inputs=InferenceInputs(known, referenced),
+        accessories=InferenceAccessories(known, client, writes),
+        adapters=AdapterModels(known, writes),
+        applier=writes,
+        events=events,
+        settings=settings,
+        clock=clock,
+        offloads=offloads,
+    )
     target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     inference = service_target.controller = Controller(
         "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
     )
     _watch_models(target.controller, known, appliers[MODEL_MANAGER])
     _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run, referenced.run)
+    background = (events.run, resolver.run, progress.run, referenced.run, offloads.run)
     return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
 
 
@@ -125,6 +136,9 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     owned(controller, known.deployments, INFERENCE_SERVICE)
     owned(controller, known.services, INFERENCE_SERVICE)
     owned(controller, known.models, INFERENCE_SERVICE)
+    for each in known.accessories():
+        owned(controller, each, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
-    mapped(controller, known.pods, known.inference_services_of_pod)
+    mapped(controller, known.pods, known.inference_services_labelled)
+    mapped(controller, known.endpoints, known.inference_services_labelled)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

@@ -17,18 +17,22 @@ from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments
 from llmkube.desired.chat_template import template_part
 from llmkube.desired.drafts import draft_part
+from llmkube.desired.drain import drain_part
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.engine_log import log_part
 from llmkube.desired.images import engine_image, image_part
 from llmkube.desired.labels import owner_reference, selector, service_labels
 from llmkube.desired.model_volume import model_files, models_part
 from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
-from llmkube.desired.pod_part import PodPart, combined
+from llmkube.desired.pod_monitor import scrape_part
+from llmkube.desired.pod_part import CONTAINER, PodPart, combined
 from llmkube.desired.probes import probes
-from llmkube.desired.resources import needs
+from llmkube.desired.resources import gpus, needs
 from llmkube.desired.rollout import rollout
-from llmkube.desired.security import container_security, pod_security
+from llmkube.desired.security import container_security, pod_security, user_namespace
 from llmkube.desired.service import PORT_NAME
+from llmkube.desired.tls import secured, tls_part
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -36,8 +40,6 @@ if TYPE_CHECKING:
     from llmkube.desired.inputs import Inputs
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource
-
-CONTAINER = "llama-server"
 
 
 def deployment_name(isvc_name: str) -> str:
@@ -85,10 +87,12 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
         adapters_part(inputs, image.build),
         template_part(spec, inputs.referenced),
         keys_part(spec, inputs.referenced),
-        PodPart(
-            pod=placement(name, spec, served.spec, architecture=image.architecture),
-            container=probes(served.status.size_bytes or 0),
-        ),
+        tls_part(spec, inputs.referenced),
+        scrape_part(spec, settings),
+        PodPart(pod=placement(name, spec, served.spec, architecture=image.architecture) | user_namespace(settings)),
+        PodPart(container=secured(probes(spec.probes, served.status.size_bytes or 0), spec)),
+        drain_part(spec.termination_grace_period_seconds),
+        log_part(has_gpus=gpus(spec, served.spec) > 0),
         PodPart(args=spec.extra_args, env=tuple(each.manifest() for each in spec.env)),
     )
 
@@ -111,7 +115,6 @@ def _pod(part: PodPart, spec: InferenceServiceSpec) -> dict[str, Any]:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": pod_security(),
-        "terminationGracePeriodSeconds": spec.termination_grace_period_seconds,
         **part.pod,
         "containers": [_engine(part)],
         "initContainers": list(part.init_containers),
@@ -127,7 +130,6 @@ def _engine(part: PodPart) -> dict[str, Any]:
         "args": list(part.args),
         "ports": [{"name": PORT_NAME, "containerPort": PORT, "protocol": "TCP"}],
         "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": list(part.mounts),
         **part.container,
     }

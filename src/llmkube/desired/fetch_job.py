@@ -21,7 +21,7 @@ from llmkube.desired.cache import MOUNT_PATH
 from llmkube.desired.images import pull_policy
 from llmkube.desired.labels import model_labels, owner_reference
 from llmkube.desired.naming import child_name, short_hash
-from llmkube.desired.security import container_security, pod_security
+from llmkube.desired.security import container_security, pod_security, user_namespace
 from llmkube.models.credentials import secret_keys
 from llmkube.models.source import HUGGING_FACE
 
@@ -87,6 +87,7 @@ def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, targ
     wanted = Wanted(target.sha256, target.etag, target.size)
     projector = Wanted(None, target.mmproj_etag, target.mmproj_size)
     containers = fetch_containers(model, spec, settings, wanted, projector)
+    volumes = [cache_volume(target.claim_name), *fetch_volumes(spec)]
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -102,9 +103,7 @@ def job(model: CustomResource, spec: ModelSpec, settings: OperatorSettings, targ
             "podFailurePolicy": {"rules": failure_rules([each["name"] for each in containers])},
             "template": {
                 "metadata": {"labels": dict(labels)},
-                "spec": pod(
-                    containers, [cache_volume(target.claim_name), *fetch_volumes(spec)], settings, target.nodes
-                ),
+                "spec": pod(containers, volumes, settings, target.nodes),
             },
         },
     }
@@ -152,6 +151,7 @@ def pod(
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "securityContext": pod_security(),
+        **user_namespace(settings),
         **({"imagePullSecrets": secrets} if secrets else {}),
         **({"initContainers": first} if first else {}),
         "containers": [last],

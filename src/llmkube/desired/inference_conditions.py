@@ -17,13 +17,23 @@ if TYPE_CHECKING:
     from llmkube.api.inference_status import InferencePhase
     from llmkube.desired.pod_trouble import Trouble
 
+_NO_ENDPOINTS = (
+    "Pods are ready, but the Service has no ready endpoint: requests reach none of them yet; see "
+    "`kubectl get endpointslices` and the endpointslice controller of the cluster if it stays so"
+)
+LATE = "ProgressDeadlineExceeded"
+"""The Deployment's own reason for a roll-out that took too long, and ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Where a service stands: its phase, whether a pod answers, and what is wrong."""
+    """Where a service stands: its phase, whether a pod answers or is `unreachable` though ready, whether a roll-out is
+    `late`, and what is wrong."""
 
     phase: InferencePhase
     available: bool = False
+    unreachable: bool = False
+    late: bool = False
     refused: Trouble | None = None
     waiting: Trouble | None = None
     model_failed: bool = False
@@ -71,6 +81,8 @@ def _scheduled(stand: Stand) -> Finding:
 def _available(stand: Stand) -> Finding:
     if stand.available:
         return Finding(AVAILABLE, "True", "Serving", "A pod answers")
+    if stand.unreachable:
+        return Finding(AVAILABLE, "False", "NoEndpoints", _NO_ENDPOINTS)
     cause = stand.refused or stand.held or stand.waiting or stand.trouble
     if cause and stand.phase != "Stopped":
         return Finding(AVAILABLE, "False", cause.reason, cause.message)
@@ -87,12 +99,21 @@ def _progressing(stand: Stand) -> Finding:
     if stand.phase in {"Ready", "Stopped"}:
         return Finding(PROGRESSING, "False", stand.phase, "There is nothing left to do")
     if stand.phase == "Failed":
-        return Finding(PROGRESSING, "False", "Failed", "It gets no further unless something is changed")
+        return _stuck(stand)
     if stand.held:
         return Finding(PROGRESSING, "True", stand.held.reason, stand.held.message)
     if stand.waiting:
         return Finding(PROGRESSING, "True", "WaitingForModel", stand.waiting.message)
     return Finding(PROGRESSING, "True", stand.phase, f"It is getting ready: {stand.phase}")
+
+
+def _stuck(stand: Stand) -> Finding:
+    cause = stand.refused or stand.trouble
+    if stand.late and not stand.refused:
+        why = f": {cause.message}" if cause else ""
+        return Finding(PROGRESSING, "False", LATE, f"The new pods did not get ready in time{why}")
+    reason, why = (cause.reason, f": {cause.message}") if cause else ("Failed", "")
+    return Finding(PROGRESSING, "False", reason, f"It gets no further unless something is changed{why}")
 
 
 def _degraded(stand: Stand) -> Finding:

@@ -10,19 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Offload, Plan
+from llmkube.api.inference_status import InferencePhase, InferenceServiceStatus, Plan
 from llmkube.desired.conditions import merged
-from llmkube.desired.inference_conditions import Stand, findings
+from llmkube.desired.inference_conditions import LATE, Stand, findings
+from llmkube.desired.offload import observed_offload, offload_trouble
 from llmkube.desired.pod_trouble import UNSCHEDULABLE, Trouble, first_trouble, is_running
 from llmkube.desired.replicas import ONE, Scale
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from llmkube.api.inference_status import Offload
     from llmkube.kube.objects import Deployment, Pod
 
-FAILED_ROLLOUT = "ProgressDeadlineExceeded"
 _IN_PLACE = "; the old pods serve; spec.strategy with maxSurge 0 replaces them in place"
+_OLD_PODS = "; the old pods serve until the spec is corrected, or the one before is applied again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ class Sight:
     """All that was seen. `refused` says why the spec is not honoured, `waiting` why the Model cannot be served yet,
     `held` what else that the spec refers to is missing or does not fit.
 
-    `deployment` and `pods` are what is there now, of whatever generation; `remark` is told and stops nothing.
+    `deployment` and `pods` are what is there now, of whatever generation, `answering` how many pods the Service sends
+    requests to, `offloaded` the layers that pods say they have on GPUs; `remark` is told and stops nothing.
     """
 
     generation: int
@@ -44,26 +47,32 @@ class Sight:
     remark: Trouble | None = None
     deployment: Deployment | None = None
     pods: tuple[Pod, ...] = ()
+    answering: int = 0
+    offloaded: int | None = None
     endpoint: str | None = None
+    external_endpoint: str | None = None
     selector: str | None = None
     plan: Plan | None = None
+    retry_in: float | None = None
 
 
 def observe(sight: Sight, *, now: datetime) -> InferenceServiceStatus:
     """Return the whole status; `now` is used only for what has changed."""
-    stand, seen = _stand(sight), sight.deployment.status if sight.deployment else None
+    offload = observed_offload(sight.plan, sight.offloaded, sight.previous.offload)
+    stand, seen = _stand(sight, offload), sight.deployment.status if sight.deployment else None
     status = InferenceServiceStatus(
         phase=stand.phase,
-        ready_replicas=seen.ready_replicas if seen else 0,
+        ready_replicas=_ready(sight),
         desired_replicas=sight.scale.replicas,
         endpoint=sight.endpoint,
+        external_endpoint=sight.external_endpoint,
         model_ready=sight.waiting is None and sight.refused is None,
         last_updated=sight.previous.last_updated,
         replicas=seen.replicas if seen else 0,
         selector=sight.selector,
         observed_generation=sight.generation,
         plan=sight.plan,
-        offload=Offload(planned=sight.plan.gpu_layers) if sight.plan else None,
+        offload=offload,
         conditions=merged(sight.previous.conditions, findings(stand), now=now, generation=sight.generation),
     )
     return dated(status, sight.previous, now=now)
@@ -86,18 +95,24 @@ def is_complete(deployment: Deployment, *, replicas: int) -> bool:
     )
 
 
-def _stand(sight: Sight) -> Stand:
-    serving = sight.deployment is not None and sight.deployment.status.ready_replicas > 0
+def _ready(sight: Sight) -> int:
+    """Pods that answer and that are asked: a Deployment says the one, the Service's endpoints the other."""
+    return min(sight.deployment.status.ready_replicas, sight.answering) if sight.deployment else 0
+
+
+def _stand(sight: Sight, offload: Offload | None) -> Stand:
     found = _trouble(sight)
     return Stand(
         phase=_phase(sight, found),
-        available=serving,
+        available=_ready(sight) > 0,
+        unreachable=sight.deployment is not None and sight.deployment.status.ready_replicas > 0,
+        late=sight.deployment is not None and _is_late(sight.deployment),
         refused=sight.refused,
         waiting=sight.waiting,
         model_failed=sight.model_failed,
         held=sight.held,
         trouble=found,
-        remark=sight.remark,
+        remark=offload_trouble(offload) or sight.remark,
         pods=len(sight.pods),
         scale=sight.scale,
     )
@@ -109,9 +124,12 @@ def _trouble(sight: Sight) -> Trouble | None:
     if deployment is None or sight.scale.replicas == 0 or is_complete(deployment, replicas=sight.scale.replicas):
         return None
     found = first_trouble(sight.pods) or _of_deployment(deployment)
-    if found and found.reason == UNSCHEDULABLE and deployment.status.ready_replicas:
+    if found is None or not deployment.status.ready_replicas:
+        return found
+    if found.reason == UNSCHEDULABLE:
         return replace(found, message=f"{found.message}{_IN_PLACE}")
-    return found
+    has_old = deployment.status.updated_replicas < deployment.status.replicas
+    return replace(found, message=f"{found.message}{_OLD_PODS}") if has_old else found
 
 
 def _of_deployment(deployment: Deployment) -> Trouble | None:
@@ -132,12 +150,13 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
     if sight.deployment is None:
         return "WaitingForModel" if sight.waiting else "Pending" if sight.held else "Creating"
     if is_complete(sight.deployment, replicas=sight.scale.replicas):
-        return "Progressing" if sight.waiting or sight.held else "Ready"
+        is_whole = not (sight.waiting or sight.held) and sight.answering >= sight.scale.replicas
+        return "Ready" if is_whole else "Progressing"
     return _rolling_out(sight, sight.deployment, found)
 
 
 def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) -> InferencePhase:
-    if _is_late(deployment):
+    if _is_late(deployment) or (found and found.lasting):
         return "Failed"
     if found and found.reason == UNSCHEDULABLE and not deployment.status.ready_replicas:
         return "WaitingForGPU" if sight.gpus else "Pending"
@@ -147,6 +166,6 @@ def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) ->
 
 def _is_late(deployment: Deployment) -> bool:
     return deployment.status.observed_generation >= deployment.metadata.generation and any(
-        each.type == "Progressing" and each.status == "False" and each.reason == FAILED_ROLLOUT
+        each.type == "Progressing" and each.status == "False" and each.reason == LATE
         for each in deployment.status.conditions
     )

@@ -5,6 +5,7 @@
     selector(name: str, component: Component) -> dict[str, str]     # for spec.selector and list calls
     selector_text(name: str, component: Component) -> str           # "k=v,k=v", e.g. for status.selector
     owner_reference(obj: CustomResource) -> dict[str, Any]
+    service_metadata(isvc: CustomResource, *, name: str, annotations: Mapping[str, str] | None) -> dict[str, Any]
 
 A selector must never hold what may change later: the API server refuses to change a Deployment's.
 """
@@ -17,6 +18,8 @@ from llmkube.api.group import GROUP
 from llmkube.desired.naming import child_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmkube.kube.objects import CustomResource
 
 Component = Literal["inference", "fetch", "cache", "collect", "recheck"]
@@ -58,4 +61,17 @@ def owner_reference(obj: CustomResource) -> dict[str, Any]:
         "uid": obj.metadata.uid,
         "controller": True,
         "blockOwnerDeletion": True,
+    }
+
+
+def service_metadata(
+    isvc: CustomResource, *, name: str, annotations: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the metadata of what stands beside the Deployment of an InferenceService."""
+    return {
+        "name": name,
+        "namespace": isvc.metadata.namespace,
+        "labels": service_labels(isvc.metadata.name),
+        "ownerReferences": [owner_reference(isvc)],
+        **({"annotations": dict(annotations)} if annotations else {}),
     }

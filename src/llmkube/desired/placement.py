@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec
 
+_PLACES = ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+
 
 def placement(
     isvc_name: str, spec: InferenceServiceSpec, model: ModelSpec, *, architecture: str | None = None
@@ -45,6 +47,11 @@ def _tolerations(spec: InferenceServiceSpec, model: ModelSpec) -> list[dict[str,
 
 
 def _spread(isvc_name: str, spec: InferenceServiceSpec) -> list[dict[str, Any]]:
-    """A constraint that does not say which pods count means this service's."""
+    """A constraint that does not say which pods count means this service's; pods spread where nothing is said.
+
+    For one replica too: another one by scaling must be no other template, which would replace the pod that serves.
+    """
     own = {"labelSelector": {"matchLabels": selector(isvc_name, "inference")}}
-    return [own | constraint.manifest() for constraint in spec.topology_spread_constraints or ()]
+    if spec.topology_spread_constraints is None:
+        return [own | {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway"} for key in _PLACES]
+    return [own | constraint.manifest() for constraint in spec.topology_spread_constraints]

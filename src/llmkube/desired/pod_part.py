@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Manifest = dict[str, Any]
+CONTAINER = "llama-server"
+"""The engine's container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,13 @@ rewrite a status.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.desired.conditions import one_line, reason_of
+from llmkube.desired.crash import crash
 from llmkube.desired.fetch_result import Failure, last_words
+from llmkube.desired.pod_part import CONTAINER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 UNSCHEDULABLE = "Unschedulable"
 CRASHED = "CrashLoopBackOff"
+_LASTING_AFTER = 2  # restarts: what a first start meets may be gone at the next
 _SYNONYMS = {"ImagePullBackOff": "ErrImagePull"}
 _PULLED_BEFORE = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
 """What a kubelet puts before the error of the last pull while it waits for the next, and leaves out while it pulls."""
@@ -28,10 +31,11 @@ _PULLED_BEFORE = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A reason for programs, and one line for people that names the pod."""
+    """A reason for programs, and one line for people that names the pod; `lasting` when only a person can mend it."""
 
     reason: str
     message: str
+    lasting: bool = False
 
 
 def first_trouble(pods: Iterable[Pod]) -> Trouble | None:
@@ -74,15 +78,24 @@ def _of_container(pod: Pod, container: ContainerStatus) -> Trouble | None:
     waiting, ended = container.state.waiting, container.state.terminated
     last = container.last_state.terminated
     if waiting and waiting.reason == CRASHED and last:
-        return _of(pod, CRASHED, f"{in_words(last)}; it is restarted", container)
+        return _crashed(pod, container, last, "it is restarted")
     if waiting and waiting.reason not in STARTING:
         reason = reason_of(_SYNONYMS.get(waiting.reason, waiting.reason), otherwise="Waiting")
         return _of(pod, reason, _PULLED_BEFORE.sub("", waiting.message) or reason, container)
     if ended and ended.exit_code != 0:
-        return _of(pod, CRASHED, in_words(ended), container)
+        return _crashed(pod, container, ended, "")
     if last and last.exit_code != 0 and not container.ready:
-        return _of(pod, CRASHED, f"{in_words(last)}; it was restarted", container)
+        return _crashed(pod, container, last, "it was restarted")
     return None
+
+
+def _crashed(pod: Pod, container: ContainerStatus, ended: ContainerStateTerminated, after: str) -> Trouble:
+    """An engine's last lines are known for what they mean; of anything else the last one is told."""
+    cause = crash(ended.exit_code, ended.reason, ended.message) if container.name == CONTAINER else None
+    if cause is None:
+        return _of(pod, CRASHED, "; ".join(filter(None, (in_words(ended), after))), container)
+    told = _of(pod, cause.reason, f"exit code {ended.exit_code}: {cause.message}", container)
+    return replace(told, lasting=cause.lasting and container.restart_count >= _LASTING_AFTER)
 
 
 def _of(pod: Pod, reason: str, why: str, container: ContainerStatus | None = None) -> Trouble:

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from llmkube.api.fields import Record
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import ModelSpec
-from llmkube.api.unsupported import unsupported
 from llmkube.desired.conditions import one_line
 from llmkube.desired.pod_trouble import Trouble
 
@@ -28,7 +27,7 @@ REMEMBERED = 4096
 
 
 def spec_of(obj: CustomResource, kind: type[S]) -> S | Trouble:
-    """Return the spec, or why it is not one or asks for what is not honoured yet."""
+    """Return the spec, or why it is not one."""
     return _read(bytes(obj.spec), kind)
 
 
@@ -36,12 +35,9 @@ def spec_of(obj: CustomResource, kind: type[S]) -> S | Trouble:
 def _read(content: bytes, kind: type[S]) -> S | Trouble:
     """An index, a watch and a reconcile ask about the same bytes within a moment."""
     try:
-        spec = kind.model_validate(_decoded(content))
+        return kind.model_validate(_decoded(content))
     except ValidationError as error:
         return Trouble("InvalidSpec", one_line("; ".join(_problems(error))))
-    if lines := unsupported(spec):
-        return Trouble("NotSupported", one_line("; ".join(lines)))
-    return spec
 
 
 def status_of(obj: CustomResource, kind: type[R]) -> R:

@@ -32,6 +32,8 @@ ReferenceKind = Literal["Secret", "ConfigMap"]
 MOST_LABELS = 8
 MOST_NAMED = 5
 VERSION_LENGTH = 16
+ABSENT = "none"
+"""The problem of an object that is not there; any other is one of reading it."""
 _PEM = re.compile(rb"^-----BEGIN ([A-Z0-9 ]{1,64})-----\s*$", re.MULTILINE)
 
 
@@ -77,10 +79,12 @@ def trouble(
     where: str, reference: Reference, key: str, found: Found | None, *, may_be_empty: bool = False
 ) -> Trouble | None:
     """Return that the key is not there, or has nothing in it; `where` is the path of the spec that refers to it."""
-    if found is None or found.problem:
-        problem = found.problem if found else "nothing yet"
+    if found is None or found.problem == ABSENT:
         fix = f"create it with a key {key}, or correct {where}"
-        return Trouble(f"{reference.kind}NotFound", one_line(f"{where}: expected {reference}, found {problem}; {fix}"))
+        return Trouble(f"{reference.kind}NotFound", one_line(f"{where}: expected {reference}, found none; {fix}"))
+    if found.problem:
+        line = f"{where}: expected that {reference} can be read, found {found.problem}; it is tried again"
+        return Trouble(f"{reference.kind}Unreadable", one_line(line))
     expected = f"{where}: expected a key {key} in {reference}"
     if key not in found.entries:
         line = f"{expected}, found {_named(found)}; add it to the {reference.kind}, or correct {where}"

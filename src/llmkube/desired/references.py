@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     Referenced = Mapping[Reference, Found]
 
 
+CERTIFICATE, KEY = "tls.crt", "tls.key"
+PEM_LABELS = {CERTIFICATE: "CERTIFICATE", KEY: "PRIVATE KEY"}
+"""What the keys of a Secret of type kubernetes.io/tls hold; a private key may say of which kind it is."""
+
+
 class Needed(NamedTuple):
     """A key of an object, and the path of the spec that asks for it."""
 
@@ -43,7 +48,7 @@ def held(spec: InferenceServiceSpec, referenced: Referenced) -> Trouble | None:
         found = referenced.get(each.reference)
         if told := trouble(each.where, each.reference, each.key, found, may_be_empty=each.may_be_empty):
             return told
-    return _unusable_keys(spec, referenced)
+    return _unusable_keys(spec, referenced) or _unusable_certificate(spec, referenced)
 
 
 def version(reference: Reference, key: str, referenced: Referenced) -> str:
@@ -60,6 +65,9 @@ def _needed(spec: InferenceServiceSpec) -> Iterator[Needed]:
     if spec.chat_template_ref is not None:
         template = spec.chat_template_ref
         yield Needed("spec.chatTemplateRef", Reference("ConfigMap", template.name), template.key)
+    if spec.endpoint.tls is not None:
+        for key in PEM_LABELS:
+            yield Needed("spec.endpoint.tls.secretRef", Reference("Secret", spec.endpoint.tls.secret_ref.name), key)
     for variable in spec.env:
         yield from _of_variable(variable)
 
@@ -87,4 +95,18 @@ def _unusable_keys(spec: InferenceServiceSpec, referenced: Referenced) -> Troubl
     if entry.padded:
         found = f"found {entry.padded} of {entry.lines} that end in a blank or a carriage return"
         return Trouble("APIKeysUnusable", f"{line}, {found}, which nobody can send; take it away")
+    return None
+
+
+def _unusable_certificate(spec: InferenceServiceSpec, referenced: Referenced) -> Trouble | None:
+    """What is no PEM, or is encrypted, ends an engine before it loads anything."""
+    if spec.endpoint.tls is None:
+        return None
+    secret = Reference("Secret", spec.endpoint.tls.secret_ref.name)
+    for key, label in PEM_LABELS.items():
+        labels = referenced[secret].entries[key].labels
+        if not any(each.endswith(label) and not each.startswith("ENCRYPTED") for each in labels):
+            seen = f"PEM of {', '.join(labels)}" if labels else "no PEM"
+            line = f"spec.endpoint.tls.secretRef: expected a PEM {label} in key {key} of {secret}, found {seen}"
+            return Trouble("CertificateUnusable", f"{line}; `kubectl create secret tls` makes one")
     return None

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from llmkube.desired.inputs import Served
 
 _SCHEDULING_SECONDS = 600  # for a node, an image and a volume, on top of the start itself
+_LONGEST_SECONDS = 7 * 86400  # probes may be said to take years
 
 
 def rollout(spec: InferenceServiceSpec, served: Served) -> dict[str, Any]:
     """Return strategy and progressDeadlineSeconds."""
     is_tight = gpus(spec, served.spec) > 0
-    return {"strategy": _strategy(spec.strategy, is_tight=is_tight), "progressDeadlineSeconds": _deadline(served)}
+    return {"strategy": _strategy(spec.strategy, is_tight=is_tight), "progressDeadlineSeconds": _deadline(spec, served)}
 
 
 def _strategy(said: Strategy | None, *, is_tight: bool) -> dict[str, Any]:
@@ -38,6 +39,6 @@ def _strategy(said: Strategy | None, *, is_tight: bool) -> dict[str, Any]:
     return {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": surge, "maxUnavailable": unavailable}}
 
 
-def _deadline(served: Served) -> int:
-    start = startup_seconds(served.status.size_bytes or 0) + _SCHEDULING_SECONDS
-    return start + (DEADLINE_SECONDS if served.spec.cache.mode == "Ephemeral" else 0)
+def _deadline(spec: InferenceServiceSpec, served: Served) -> int:
+    start = startup_seconds(spec.probes, served.status.size_bytes or 0) + _SCHEDULING_SECONDS
+    return min(start + (DEADLINE_SECONDS if served.spec.cache.mode == "Ephemeral" else 0), _LONGEST_SECONDS)

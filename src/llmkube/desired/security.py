@@ -2,13 +2,17 @@
 
     pod_security() -> dict[str, Any]          securityContext of a pod
     container_security() -> dict[str, Any]    securityContext of a container
+    user_namespace(settings) -> dict[str, Any]    field of a pod's spec
 
 It must never be weakened for one pod: a namespace that enforces "restricted" would refuse it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llmkube.desired.settings import OperatorSettings
 
 USER = 65532
 
@@ -32,3 +36,8 @@ def container_security() -> dict[str, Any]:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def user_namespace(settings: OperatorSettings) -> dict[str, Any]:
+    """Return hostUsers (KEP-127) where it was asked for: not every runtime and file system can."""
+    return {"hostUsers": False} if settings.user_namespaces else {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmkube.desired.labels import owner_reference, selector, service_labels
+from llmkube.desired.labels import selector, service_metadata
 from llmkube.desired.naming import dns_label
 
 if TYPE_CHECKING:
@@ -27,18 +27,13 @@ def service_name(isvc_name: str) -> str:
 
 
 def service(isvc: CustomResource, spec: InferenceServiceSpec) -> dict[str, Any]:
-    """Return the Service."""
+    """Return the Service; whoever stands in front of it is told by its port that the engine speaks TLS."""
     name = isvc.metadata.name
-    metadata: dict[str, Any] = {
-        "name": service_name(name),
-        "namespace": isvc.metadata.namespace,
-        "labels": service_labels(name),
-        "ownerReferences": [owner_reference(isvc)],
-    }
     port = {"name": PORT_NAME, "port": spec.endpoint.port, "targetPort": PORT_NAME, "protocol": "TCP"}
+    secured = {"appProtocol": "https"} if spec.endpoint.tls else {}
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": metadata | ({"annotations": spec.endpoint.annotations} if spec.endpoint.annotations else {}),
-        "spec": {"type": spec.endpoint.type, "selector": selector(name, "inference"), "ports": [port]},
+        "metadata": service_metadata(isvc, name=service_name(name), annotations=spec.endpoint.annotations),
+        "spec": {"type": spec.endpoint.type, "selector": selector(name, "inference"), "ports": [port | secured]},
     }

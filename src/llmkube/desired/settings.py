@@ -7,6 +7,7 @@ Plain values; flags and environment variables become them in cli/operator.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
@@ -14,6 +15,7 @@ from llmkube import __version__
 from llmkube.api.hardware import Accelerator
 from llmkube.models.source import HUGGING_FACE
 
+Scrape = Literal["annotations", "podmonitor", "none"]
 ENGINE_BUILD = "b11669"
 ENGINE_REPOSITORY = "ghcr.io/ggml-org/llama.cpp"
 ENGINE_VARIANTS: Mapping[Accelerator, str] = {
@@ -42,7 +44,8 @@ class OperatorSettings(BaseModel):
     `architectures` are those that the engines of `image_map` know besides the pinned build's. A source with refresh
     OnChange is looked at every `refresh_seconds`, a Secret or ConfigMap that a service names every `reference_seconds`.
     An empty `namespaces` means all; an empty `cluster_domain` means that there is no cluster DNS, so endpoints are told
-    by clusterIP.
+    by clusterIP. `scrape` is how Prometheus is told of the engines, and `scrape_from` the namespaces that a
+    NetworkPolicy lets in besides, for it. With `user_namespaces` root in a pod is nobody on the node.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +62,9 @@ class OperatorSettings(BaseModel):
     refresh_seconds: float = 600.0
     reference_seconds: float = 60.0
     namespaces: tuple[str, ...] = ()
+    scrape: Scrape = "annotations"
+    scrape_from: tuple[str, ...] = ()
+    user_namespaces: bool = False
 
     @field_validator("image_map")
     @classmethod

@@ -43,7 +43,10 @@ class Statistics(NamedTuple):
 
 
 class Informer(Generic[T]):
-    """The objects of a kind in some namespaces (none named: all), with a label selector or none."""
+    """The objects of a kind in some namespaces (none named: all), with a label selector or none.
+
+    An optional kind may be one that the API server does not serve: there is nothing of it while it `is_absent`.
+    """
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Informer(Generic[T]):
         label_selector: str = "",
         indexes: Mapping[str, Index[T]] | None = None,
         resync: float = RESYNC,
+        optional: bool = False,
     ) -> None:
         self.kind = kind
         self.store: Store[T] = Store(indexes)
@@ -61,7 +65,8 @@ class Informer(Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._resync = resync
         self._parts = [
-            _Part(self, client, namespace=each, label_selector=label_selector) for each in namespaces or (None,)
+            _Part(self, client, namespace=each, label_selector=label_selector, optional=optional)
+            for each in namespaces or (None,)
         ]
 
     @property
@@ -73,6 +78,11 @@ class Informer(Generic[T]):
     def last_error(self) -> str:
         """What keeps it from following; empty when nothing does."""
         return next((part.watcher.last_error for part in self._parts if part.watcher.last_error), "")
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the API server does not serve the kind, as far as is known."""
+        return any(part.watcher.is_absent for part in self._parts)
 
     @property
     def version(self) -> int:
@@ -125,10 +135,14 @@ class Informer(Generic[T]):
 class _Part(Generic[T]):
     """One watched collection of the informer: the sink of its watcher."""
 
-    def __init__(self, informer: Informer[T], client: Client, *, namespace: str | None, label_selector: str) -> None:
+    def __init__(
+        self, informer: Informer[T], client: Client, *, namespace: str | None, label_selector: str, optional: bool
+    ) -> None:
         self._informer = informer
         self.namespace = namespace
-        self.watcher = Watcher(client, informer.kind, self, namespace=namespace, label_selector=label_selector)
+        self.watcher = Watcher(
+            client, informer.kind, self, namespace=namespace, label_selector=label_selector, optional=optional
+        )
         self.version = 0
         self.events = 0
         self.lists = 0

@@ -73,6 +73,12 @@ NODE = Kind("", "v1", "Node", "nodes", objects.Opaque, namespaced=False)
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", objects.Opaque, namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases", objects.Lease)
 HPA = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", objects.HorizontalPodAutoscaler)
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", objects.Opaque)
+INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", objects.Opaque)
+DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", objects.Opaque)
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes", objects.Opaque)
+POD_MONITOR = Kind("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors", objects.Opaque)
+ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", objects.EndpointSlice)
 EVENT = Kind("events.k8s.io", "v1", "Event", "events", objects.Opaque)
 
 

@@ -164,6 +164,7 @@ class ClaimSource(Struct, frozen=True, gc=False, rename="camel"):
 class Volume(Struct, frozen=True, gc=False, rename="camel"):
     """A volume of a pod; only claims are told."""
 
+    name: str = ""
     persistent_volume_claim: ClaimSource | None = None
 
 
@@ -185,6 +186,31 @@ class PodStatus(Struct, frozen=True, gc=False, rename="camel"):
 class Pod(Object, frozen=True, rename="camel"):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
+
+
+class EndpointConditions(Struct, frozen=True, gc=False, rename="camel"):
+    """What is left out may be taken as ready (discovery/v1)."""
+
+    ready: bool | None = True
+
+
+class TargetRef(Struct, frozen=True, gc=False, rename="camel"):
+    """The pod behind an endpoint."""
+
+    name: str = ""
+    uid: str = ""
+
+
+class Endpoint(Struct, frozen=True, gc=False, rename="camel"):
+    addresses: tuple[str, ...] = ()
+    conditions: EndpointConditions = EndpointConditions()
+    target_ref: TargetRef | None = None
+
+
+class EndpointSlice(Object, frozen=True, rename="camel"):
+    """Where the requests to a Service may go; `endpoints` may be null."""
+
+    endpoints: tuple[Endpoint, ...] | None = ()
 
 
 class ScaleTarget(Struct, frozen=True, gc=False, rename="camel"):

@@ -6,6 +6,9 @@
 
 What it sees goes to a Sink by plain calls, but for a whole list, which may take its time. It never gives up and never
 raises but for cancellation: what is wrong stands in `last_error`, which is empty while all is well.
+
+A kind that the API server does not serve is an error, unless it is optional: then there is nothing of it, and whether
+it is served by now is asked once a minute.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from msgspec import Raw, Struct
 
 from llmkube.kube import objects
 from llmkube.kube.backoff import Backoff
-from llmkube.kube.errors import ApiError, Gone, KubeError, TooManyRequests, TransportError, of_status
+from llmkube.kube.errors import ApiError, Gone, KubeError, NotFound, TooManyRequests, TransportError, of_status
 from llmkube.kube.listing import list_pages
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ SHORTEST_WATCH, LONGEST_WATCH = 300, 600
 IDLE_MARGIN = 5.0
 LONGEST_PAUSE = 300.0
 """How long a server may ask to be left alone (Retry-After)."""
+ABSENT_PAUSE = 60.0
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LOST_INITIALS_BEFORE_LIST = 2
 WATCH = {"watch": "1", "allowWatchBookmarks": "true"}
@@ -71,7 +75,14 @@ class Watcher(Generic[T]):
     """One collection: a kind, in one namespace or all, with a label selector or none."""
 
     def __init__(
-        self, client: Client, kind: Kind[T], sink: Sink[T], *, namespace: str | None = None, label_selector: str = ""
+        self,
+        client: Client,
+        kind: Kind[T],
+        sink: Sink[T],
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        optional: bool = False,
     ) -> None:
         self._client = client
         self._kind = kind
@@ -84,6 +95,8 @@ class Watcher(Generic[T]):
         self._watch_list = True
         self._lost_initials = 0
         self._backoff = Backoff(random.random, _now)
+        self._optional = optional
+        self.is_absent = False
         self.last_error = ""
 
     async def run(self) -> None:
@@ -95,6 +108,8 @@ class Watcher(Generic[T]):
                 self._version = ""
                 log.debug("watch expired; listing again", path=self._path)
                 await asyncio.sleep(self._backoff.next())  # a server that always says so must not be listed in a loop
+            except NotFound as error:
+                await (self._absent() if self._optional else self._failed(error))
             except KubeError as error:
                 await self._failed(error)
 
@@ -106,7 +121,7 @@ class Watcher(Generic[T]):
         else:
             listed, self._version = await list_pages(self._client.transport, self._kind, self._path, self._selector)
             await self._sink.replaced(listed, self._version)
-            self.last_error = ""
+            self._answered()
 
     async def _begin_by_watch(self) -> None:
         """Initial events that end without their bookmark are worth nothing; when that repeats, pages are asked for.
@@ -116,7 +131,8 @@ class Watcher(Generic[T]):
         try:
             await self._follow({"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}, initial={})
         except ApiError as error:
-            if self._version or isinstance(error, Gone | TooManyRequests):
+            is_absent = self._optional and isinstance(error, NotFound)
+            if self._version or is_absent or isinstance(error, Gone | TooManyRequests):
                 self._initial = None
                 raise
             log.info("the API server refused a watch-list; listing by pages", path=self._path, error=str(error))
@@ -159,7 +175,11 @@ class Watcher(Generic[T]):
                 raise of_status(status.code, status.reason, status.message, status.details)
             case other:
                 raise TransportError(f"watch of {self._path}: expected a watch event, found type {other[:40]!r}")
+        self._answered()
+
+    def _answered(self) -> None:
         self.last_error = ""
+        self.is_absent = False
 
     def _changed(self, obj: T) -> None:
         if self._initial is None:
@@ -184,6 +204,14 @@ class Watcher(Generic[T]):
             self._version = metadata.resource_version
             self._whole, self._initial = list(self._initial.values()), None
             self._lost_initials = 0
+
+    async def _absent(self) -> None:
+        """A CustomResourceDefinition that is not there, or not any more: what there was of it went with it."""
+        if not self.is_absent:
+            log.info("the API server does not serve this kind; it is optional", path=self._path)
+        self._version, self.last_error, self.is_absent = "", "", True
+        await self._sink.replaced([], "")
+        await asyncio.sleep(ABSENT_PAUSE)
 
     async def _failed(self, error: KubeError) -> None:
         """Wait after a failure; a connection that was merely lost is not worth a line in the log each time."""

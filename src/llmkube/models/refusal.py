@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from llmkube.models.answers import at_most
+from llmkube.models.echoes import shown
 from llmkube.models.errors import SourceError
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ async def check_status(source: Source, response: aiohttp.ClientResponse, *, what
         raise SourceError("UnexpectedEncoding", f"{message}; turn compression off for it at the server")
     code, said = await _said(source, response)
     reason, advice = _told(source, response.status, code)
-    found = " ".join(filter(None, (f"HTTP {response.status}", words(response.reason or ""), said)))
+    phrase = words(shown(response.reason or "", response))
+    found = " ".join(filter(None, (f"HTTP {response.status}", phrase, said)))
     host = words(response.url.host or "")
     message = f"{source.text}: expected {what}, found {found} from {host}; {advice}"
     raise SourceError(reason, message, retry_after=retry_after(response.headers.get("Retry-After", ""), time.time()))
@@ -121,16 +123,17 @@ def _told(source: Source, status: int, code: str) -> tuple[str, str]:
 async def _said(source: Source, response: aiohttp.ClientResponse) -> tuple[str, str]:
     """The server's own code (for S3 with the region that it names), and what to show of it."""
     if source.kind == "hf":
-        code = words(response.headers.get("X-Error-Code", ""))
-        message = words(response.headers.get("X-Error-Message", ""))
+        code = words(shown(response.headers.get("X-Error-Code", ""), response))
+        message = words(shown(response.headers.get("X-Error-Message", ""), response))
         return code, f"({code}{': ' if code and message else ''}{message})" if code or message else ""
     if source.kind not in {"s3", "oci"}:
         return "", ""
     body = await _body(response)
     found = _CODE.search(body)
     code = (found[1] or found[2]).decode() if found else ""
-    shown = _MESSAGE.search(body)
-    said = ": ".join(filter(None, (code, words(shown[1].decode(errors="replace")) if shown else "")))
+    told = _MESSAGE.search(body)
+    text = shown(told[1].decode(errors="replace"), response) if told else ""
+    said = ": ".join(filter(None, (code, words(text))))
     if source.kind == "s3" and (code in _WRONG_REGION or response.status in {301, 307}):
         named = _REGION.search(body)
         region = response.headers.get("x-amz-bucket-region", named[1].decode() if named else "")

@@ -68,11 +68,15 @@ class LocalMode:
     def get(self, *path: str) -> Object:
         return self._ask("GET", *path)
 
-    def _ask(self, method: str, *path: str) -> Object:
+    def patch(self, body: Object, *path: str) -> Object:
+        """Merge this into one object."""
+        return self._ask("PATCH", *path, body=body)
+
+    def _ask(self, method: str, *path: str, body: Object | None = None) -> Object:
         config = yaml.safe_load(self.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         url = f"{cluster['server']}/{'/'.join(path)}"
-        return _json(url, method=method, token=user["token"], cluster=cluster)
+        return _json(url, method=method, token=user["token"], cluster=cluster, body=body)
 
     def service(self, name: str) -> Object:
         return self.get("apis/inference.llmkube.dev/v1alpha1/namespaces/default/inferenceservices", name)
@@ -94,12 +98,14 @@ class LocalMode:
         return found
 
 
-def _json(url: str, *, method: str, token: str, cluster: Object) -> Object:
+def _json(url: str, *, method: str, token: str, cluster: Object, body: Object | None) -> Object:
     data = cluster.get("certificate-authority-data")
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"}, method=method)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(url, data, headers, method=method)
     with urllib.request.urlopen(request, context=context, timeout=10) as response:
         found: Object = json.load(response)
     return found

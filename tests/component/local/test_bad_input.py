@@ -121,11 +121,6 @@ def test_a_claim_that_is_not_there_is_named(local: LocalMode, models: ModelServe
     failed(local, "unclaimed", "nowhere")
 
 
-def test_an_unsupported_field_is_refused_by_a_condition(local: LocalMode) -> None:
-    local.apply(service("early-bird", "good", loraAdapters=[{"name": "a", "source": "https://h.example/a.gguf"}]))
-    refused(local, "early-bird", "NotSupported", "spec.loraAdapters")
-
-
 def refused(local: LocalMode, name: str, reason: str, *words: str) -> None:
     """Wait until the service's condition says why it is not run as it is asked for."""
 

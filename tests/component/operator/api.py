@@ -30,6 +30,13 @@ PREFIXES = {
     "inferenceservices": "/apis/inference.llmkube.dev/v1alpha1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     "horizontalpodautoscalers": "/apis/autoscaling/v2",
+    "networkpolicies": "/apis/networking.k8s.io/v1",
+    "ingresses": "/apis/networking.k8s.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
+    "httproutes": "/apis/gateway.networking.k8s.io/v1",
+    "podmonitors": "/apis/monitoring.coreos.com/v1",
+    "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
+    "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "storageclasses": "/apis/storage.k8s.io/v1",
     "events": "/apis/events.k8s.io/v1",
@@ -74,7 +81,7 @@ class Api:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:  # it holds the connection, and lives as long as what is raised from it
-                raise Refused(error.code, json.loads(error.read() or b"{}")) from error
+                raise Refused(error.code, _status(error.read())) from error
 
     def get(self, resource: str, namespace: str = "", name: str = "", subresource: str = "") -> Any:
         return self.ask("GET", path(resource, namespace, name, subresource))
@@ -98,6 +105,15 @@ class Api:
             for each in yaml.safe_load_all(file.read_text()):
                 resource = f"{each['kind'].lower()}s"
                 self.apply(resource, each["metadata"].get("namespace", ""), each)
+
+
+def _status(body: bytes) -> Object:
+    """A Status, or the plain text of a path that is not served."""
+    try:
+        found: Object = json.loads(body or b"{}")
+    except json.JSONDecodeError:
+        return {"message": body.decode(errors="replace").strip()}
+    return found
 
 
 def from_environment() -> Api:

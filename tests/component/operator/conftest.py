@@ -10,14 +10,17 @@ from typing import Any
 
 import pytest
 import yaml
+from hack.gobuild import BuildError
 from tests.component.local.conftest import models, smollm2
-from tests.component.operator.api import Api, Object, Refused
+from tests.component.operator.api import PREFIXES, Api, Object, Refused
 from tests.component.operator.kubelet import Kubelet
 from tests.component.operator.plane import Plane, embedded, real
 from tests.component.operator.process import Operator
+from tests.foreign_kinds import definitions
 
 __all__ = ["models", "smollm2"]
 Until = Callable[..., Any]
+FOREIGN = ("httproutes", "podmonitors")
 COLLECTED = 120.0
 """Seconds: the garbage collector of a young control plane looks for new kinds now and then only."""
 
@@ -57,9 +60,32 @@ def here(api: Api, until: Until) -> Iterator[str]:
 
 
 @pytest.fixture
-def operator(plane: Plane, here: str, tmp_path: Path) -> Iterator[Operator]:
+def foreign_kinds(api: Api, until: Until) -> Iterator[None]:
+    """HTTPRoute and PodMonitor are served from before the operator starts until the test's end."""
+    try:
+        files = definitions()
+    except BuildError as error:
+        pytest.skip(f"HTTPRoute and PodMonitor are NOT tested: {error}")
+    api.apply_files(*files)
+    for resource in FOREIGN:
+        until(lambda of=resource: api.items(of, "default"), lambda found: found == [])
+    yield
+    for resource in FOREIGN:
+        group = PREFIXES[resource].split("/")[2]
+        api.delete("customresourcedefinitions", "", f"{resource}.{group}")
+
+
+@pytest.fixture
+def flags() -> tuple[str, ...]:
+    """Further options of the operator."""
+    return ()
+
+
+@pytest.fixture
+def operator(plane: Plane, here: str, flags: tuple[str, ...], tmp_path: Path) -> Iterator[Operator]:
     """One operator of this namespace alone."""
-    with Operator(plane.kubeconfig, tmp_path / "operator.log", "--no-leader-elect", "--namespace", here) as one:
+    own = ("--no-leader-elect", "--namespace", here)
+    with Operator(plane.kubeconfig, tmp_path / "operator.log", *own, *flags) as one:
         one.until_ready()
         yield one
 

@@ -43,8 +43,11 @@ def status_of(pod: Object) -> Object:
         {"type": each, "status": said if each.endswith("Ready") else "True", "lastTransitionTime": NOW}
         for each in ("PodScheduled", "Initialized", "ContainersReady", "Ready")
     ]
+    address = f"10.{int(pod['metadata']['uid'][:2], 16)}.{int(pod['metadata']['uid'][2:4], 16)}.7"
     return {
         "phase": "Succeeded" if fetches else "Running",
+        "podIP": address,
+        "podIPs": [{"ip": address}],
         "conditions": conditions,
         "startTime": NOW,
         "containerStatuses": [{"name": each["name"], **told} for each in pod["spec"]["containers"]],

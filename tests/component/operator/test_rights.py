@@ -54,7 +54,7 @@ class Observed:
 
 
 @pytest.fixture
-def leader(plane: Plane, here: str, tmp_path: Path) -> Iterator[Observed]:
+def leader(plane: Plane, here: str, foreign_kinds: None, tmp_path: Path) -> Iterator[Observed]:
     """An operator as in production: with leader election, the first that there is; with a token of its own."""
     with suppress(Refused):
         plane.api.delete("leases", SYSTEM, LEASE)
@@ -63,6 +63,7 @@ def leader(plane: Plane, here: str, tmp_path: Path) -> Iterator[Observed]:
     access, its = plane.access(tmp_path / "access", plane.api.server)
     flags = ("--leader-election-namespace", SYSTEM, "--namespace", here, "--leader-election-lease-duration", "3")
     flags += ("--leader-election-renew-deadline", "2", "--leader-election-retry-period", "1")
+    flags += ("--scrape", "podmonitor")
     with Operator(access, tmp_path / "operator.log", *flags) as one:
         one.until_ready()
         yield Observed(one, lambda: [each for each in requests(file, USER, start=start) if token(each) == its])
@@ -83,6 +84,7 @@ def test_the_operator_is_granted_what_it_asks_for_and_asks_for_all_that_it_is_gr
         apply_gated(api, here, *documents(), certificates(tmp_path / "ca").ca_pem)
         follow_the_fetch(api, here, leader, until)
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
+    ask_for_all_that_may_stand_beside(api, here, leader, until)
     tell_again_that_it_serves(api, here, leader, until)
     made = [each for resource in OWNED for each in api.items(resource, here)]
     adapt(api, here, models, until)
@@ -136,6 +138,31 @@ def follow_the_fetch(api: Api, here: str, leader: Observed, until: Until) -> Non
     report(api, pod, {"phase": "Running", "containerStatuses": [running(pod)]})
     until(leader.asks(Asked("", "pods/log", "get")))
     report(api, pod, status_of(pod))
+
+
+ROUTES = (
+    {"kind": "Ingress", "hosts": ["chat.example.com"], "parentRef": None},
+    {"kind": "HTTPRoute", "hosts": ["chat.example.com"], "parentRef": {"name": "edge"}},
+)
+BESIDE = ("networkpolicies", "poddisruptionbudgets", "ingresses", "httproutes")
+
+
+def ask_for_all_that_may_stand_beside(api: Api, here: str, leader: Observed, until: Until) -> None:
+    """And then for none of it; the PodMonitor is the operator's wish, which another one does not have."""
+    for route in (*ROUTES, None):
+        spec = {"networkPolicy": {} if route else None, "replicas": 2 if route else 1, "endpoint": {"route": route}}
+        api.patch("inferenceservices", here, "chat", {"spec": spec})
+        for resource in BESIDE:
+            wanted = bool(route) and resource not in {"ingresses" if route["parentRef"] else "httproutes"}
+            until(lambda of=resource: bool(api.items(of, here)), lambda found, good=wanted: found == good)
+    (monitor,) = until(lambda: api.items("podmonitors", here))
+    stray = {**monitor, "metadata": {**monitor["metadata"], "name": "stray"}}
+    for field in ("uid", "resourceVersion", "managedFields", "creationTimestamp"):
+        stray["metadata"].pop(field, None)
+    api.apply("podmonitors", here, stray)
+    until(
+        lambda: [each["metadata"]["name"] for each in api.items("podmonitors", here)], lambda found: found == ["chat"]
+    )
 
 
 def tell_again_that_it_serves(api: Api, here: str, leader: Observed, until: Until) -> None:

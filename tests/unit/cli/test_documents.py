@@ -126,10 +126,3 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"kind: \xff")
     with pytest.raises(InputError, match="expected UTF-8 text"):
         documents.read([str(tmp_path / "a.yaml")])
-
-
-def test_a_field_that_is_not_honoured_yet_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llmkube.api.unsupported.unsupported", lambda _: ["spec.source: not honoured yet"])
-    read = documents.read([written(tmp_path, MODEL)])
-    documents.check(read)
-    assert "spec.source" in documents.warnings(read)[0]

@@ -13,7 +13,9 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.api_keys import VERSION
 from llmkube.desired.settings import OperatorSettings
@@ -97,7 +99,9 @@ async def reconciler(world: World, known: Caches, clock: HeldClock, background: 
     objects = ReferencedObjects(acted, clock=clock, notify=lambda _: None, chance=lambda: 0.5)
     inputs = InferenceInputs(known, objects)
     async with background(objects.run):
-        yield InferenceReconciler(known, inputs, AdapterModels(known, acted), acted, acted, OperatorSettings(), clock)
+        beside, adapters = InferenceAccessories(known, acted, acted), AdapterModels(known, acted)
+        offloads = OffloadReader(acted, notify=print)
+        yield InferenceReconciler(known, inputs, beside, adapters, acted, acted, OperatorSettings(), clock, offloads)
 
 
 async def test_nothing_is_said_before_somebody_has_looked(

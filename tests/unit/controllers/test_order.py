@@ -11,9 +11,11 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.model import FINALIZER, ModelReconciler
 from llmkube.controllers.model_sources import ModelSources
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
@@ -111,10 +113,10 @@ async def model(world: World, known: Caches, **metadata: Any) -> Result:
 async def service(world: World, known: Caches, **metadata: Any) -> Result:
     known.inference_services.store.apply(there({"modelRef": "tiny"}, **metadata))
     acted: Any = world
-    objects = ReferencedObjects(acted, clock=HeldClock(), notify=print)
-    inputs = InferenceInputs(known, objects)
+    objects, offloads = ReferencedObjects(acted, clock=HeldClock(), notify=print), OffloadReader(acted, notify=print)
+    inputs, beside = InferenceInputs(known, objects), InferenceAccessories(known, acted, acted)
     return await InferenceReconciler(
-        known, inputs, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock()
+        known, inputs, beside, AdapterModels(known, acted), acted, acted, OperatorSettings(), HeldClock(), offloads
     ).reconcile(TINY)
 
 

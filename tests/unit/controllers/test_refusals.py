@@ -11,7 +11,9 @@ from tests.unit.controllers.conftest import HeldClock
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import caches
 from llmkube.controllers.inference import InferenceReconciler
+from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
+from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
@@ -56,10 +58,12 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     }
     known.inference_services.store.apply(msgspec.json.decode(msgspec.json.encode(manifest), type=CustomResource))
     applier = Refusing(error)
-    inputs = InferenceInputs(known, ReferencedObjects(None, clock=HeldClock(), notify=print))  # type: ignore[arg-type]
-    reconciler = InferenceReconciler(
-        known, inputs, AdapterModels(known, applier), applier, Silent(), OperatorSettings(), HeldClock()
-    )  # type: ignore[arg-type]
+    acting: Any = applier
+    inputs = InferenceInputs(known, ReferencedObjects(acting, clock=HeldClock(), notify=print))
+    beside, adapters = InferenceAccessories(known, acting, acting), AdapterModels(known, acting)
+    silent: Any = Silent()
+    offloads, settings = OffloadReader(acting, notify=print), OperatorSettings()
+    reconciler = InferenceReconciler(known, inputs, beside, adapters, acting, silent, settings, HeldClock(), offloads)
     with pytest.raises(type(error)):
         await reconciler.reconcile(CHAT)
     (status,) = applier.statuses

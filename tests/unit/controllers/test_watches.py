@@ -12,6 +12,7 @@ from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.kube.kinds import Key
 from llmkube.kube.objects import (
     CustomResource,
+    EndpointSlice,
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerSpec,
     ObjectMeta,
@@ -122,3 +123,20 @@ def test_a_model_hears_of_the_claim_that_its_bytes_are_in_whoever_owns_it(known:
         known.models.store.apply(by_spec({"source": "https://models.example/m.gguf", "cache": cache}, name))
     known.claims.tell(known.claims.store.apply(PersistentVolumeClaim(metadata=named("weights"))))
     assert models.keys == [Key("team", "mine")]
+
+
+def test_a_service_counts_each_ready_pod_behind_its_own_endpoints_once_and_hears_of_them(known: Caches) -> None:
+    services = Told()
+    _watch_services(services, known, Applier())  # type: ignore[arg-type]
+    known.inference_services.store.apply(CustomResource(metadata=named("chat")))
+
+    def pod(uid: str, *, ready: bool | None = True) -> dict[str, object]:
+        return {"addresses": ["10.0.0.1"], "conditions": {"ready": ready}, "targetRef": {"name": uid, "uid": uid}}
+
+    for name, endpoints in (("v4", [pod("a"), pod("b"), pod("c", ready=False)]), ("v6", [pod("a")]), ("none", None)):
+        metadata = {"name": name, "namespace": "team", "labels": {SERVICE_LABEL: "chat"}}
+        one = msgspec.convert({"metadata": metadata, "endpoints": endpoints}, EndpointSlice)
+        known.endpoints.tell(known.endpoints.store.apply(one))
+    assert known.answering(Key("team", "chat")) == 2
+    assert known.answering(Key("team", "other")) == 0
+    assert set(services.keys) == {Key("team", "chat")}

@@ -83,7 +83,7 @@ def test_the_engine_reads_the_verified_file_and_cannot_write(rendered_deployment
     assert engine(made)["volumeMounts"] == [{"name": "models", "mountPath": "/models", "readOnly": True}]
     assert pod_of(made)["volumes"] == [{"name": "models", "persistentVolumeClaim": {"claimName": "tiny-cache"}}]
     annotations = made["spec"]["template"]["metadata"]["annotations"]
-    assert annotations == {"inference.llmkube.dev/model-sha256": "ab" * 32}
+    assert annotations["inference.llmkube.dev/model-sha256"] == "ab" * 32
 
 
 def test_a_file_name_cannot_read_the_environment(rendered_deployment: Factory) -> None:
@@ -156,6 +156,65 @@ def test_the_start_may_take_as_long_as_the_bytes_need(size: int, rendered_deploy
     assert made["spec"]["progressDeadlineSeconds"] > budget
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert engine(made)[name]["httpGet"] == {"path": "/health", "port": "http"}
+
+
+def test_the_numbers_of_a_probe_that_are_said_count_and_the_others_stay(rendered_deployment: Factory) -> None:
+    """Another period of the start leaves its time as it is, unless that is said too."""
+    said = {"startup": {"periodSeconds": 10}, "readiness": {"failureThreshold": 7}, "liveness": {"timeoutSeconds": 60}}
+    plain, made = engine(rendered_deployment()), rendered_deployment({"probes": said})
+    startup, readiness, liveness = (engine(made)[f"{each}Probe"] for each in said)
+    budget = plain["startupProbe"]["failureThreshold"]
+    assert (startup["periodSeconds"], startup["failureThreshold"]) == (10, -(-budget // 10))
+    assert readiness == {**plain["readinessProbe"], "failureThreshold": 7}
+    assert liveness == {**plain["livenessProbe"], "timeoutSeconds": 60}
+    slow = rendered_deployment({"probes": {"startup": {"failureThreshold": 86400, "periodSeconds": 86400}}})
+    assert engine(slow)["startupProbe"]["failureThreshold"] == 86400
+    assert slow["spec"]["progressDeadlineSeconds"] < 2**31
+
+
+def test_an_engine_that_reads_a_long_prompt_is_not_killed_and_one_that_hangs_is_not_waited_for(
+    rendered_deployment: Factory,
+) -> None:
+    made = rendered_deployment()
+    liveness = engine(made)["livenessProbe"]
+    assert liveness["periodSeconds"] * (liveness["failureThreshold"] - 1) >= 100
+    for name in ("startupProbe", "livenessProbe"):
+        assert engine(made)[name]["terminationGracePeriodSeconds"] < pod_of(made)["terminationGracePeriodSeconds"]
+
+
+def test_a_pod_ends_its_answers_before_it_stops_and_can_be_stopped_while_it_loads(rendered_deployment: Factory) -> None:
+    made = rendered_deployment({"terminationGracePeriodSeconds": 90})
+    assert pod_of(made)["shareProcessNamespace"] is True, "the engine would be process 1 and keep no SIGTERM"
+    command = engine(made)["lifecycle"]["preStop"]["exec"]["command"]
+    assert command[:2] == ["sh", "-c"]
+    assert int(command[-1]) < 90
+    assert engine(made)["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_pods_spread_over_zones_and_nodes_where_that_can_be_unless_the_person_says_otherwise(
+    rendered_deployment: Factory,
+) -> None:
+    made = rendered_deployment()
+    spread = pod_of(made)["topologySpreadConstraints"]
+    assert [(each["topologyKey"], each["whenUnsatisfiable"]) for each in spread] == [
+        ("topology.kubernetes.io/zone", "ScheduleAnyway"),
+        ("kubernetes.io/hostname", "ScheduleAnyway"),
+    ]
+    assert all(each["labelSelector"] == made["spec"]["selector"] for each in spread)
+    several = rendered_deployment({"replicas": 3})
+    assert several["spec"]["template"] == made["spec"]["template"], "scaling must replace no pod"
+    assert "topologySpreadConstraints" not in pod_of(rendered_deployment({"topologySpreadConstraints": []}))
+
+
+def test_other_verified_bytes_replace_the_pods_and_the_same_ones_do_not(rendered_deployment: Factory) -> None:
+    first, again, other = (rendered_deployment(status={"sha256": each * 32}) for each in ("ab", "ab", "cd"))
+    assert first["spec"]["template"] == again["spec"]["template"]
+    assert first["spec"]["template"]["metadata"] != other["spec"]["template"]["metadata"]
+
+
+def test_only_an_engine_with_gpus_is_asked_where_it_put_its_layers(rendered_deployment: Factory) -> None:
+    assert "--log-verbosity" in engine(rendered_deployment(model=CUDA))["args"]
+    assert "--log-verbosity" not in engine(rendered_deployment())["args"]
 
 
 def test_replicas_grace_and_environment_are_as_asked(rendered_deployment: Factory) -> None:

@@ -12,8 +12,10 @@ from hack.reference import Effect, effects, rows
 from tests.unit.test_documentation import is_there, references
 
 from llmkube.api.crd import crds
+from llmkube.desired.accessories import accessories
 from llmkube.desired.deployment import deployment
 from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.replicas import Scale
 from llmkube.desired.service import service
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.diff import covers
@@ -52,7 +54,9 @@ def rendered(
         inputs = Inputs(Served(resource(), model_spec(**effect.model), model_status(**effect.status)))
         made = deployment(isvc, typed, inputs, settings)
         pod = made["spec"]["template"]["spec"]
-        return {"Deployment": made, "Service": service(isvc, typed), "pod": pod, "engine": pod["containers"][0]}
+        beside = accessories(isvc, typed, settings, scale=Scale(typed.replicas), fetches=False)
+        objects = {"Deployment": made, "Service": service(isvc, typed), "pod": pod, "engine": pod["containers"][0]}
+        return objects | {each.kind.kind: each.manifest for each in beside}
 
     return render
 

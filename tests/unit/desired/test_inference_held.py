@@ -39,7 +39,7 @@ def test_before_there_are_pods_it_is_pending_and_the_model_is_not_blamed() -> No
 
 
 def test_what_serves_is_available_and_degraded_says_what_holds_the_change_up() -> None:
-    told = seen(held=HELD, deployment=SERVING)
+    told = seen(held=HELD, deployment=SERVING, answering=1)
     assert (told["phase"], told["Available"][0], told["Degraded"]) == (
         "Progressing",
         "True",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmkube.api.inference_status import InferenceServiceStatus
+from llmkube.api.inference_status import InferenceServiceStatus, Offload, Plan
 from llmkube.api.model import ModelStatus
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inference_plan import model_trouble, published, refused, remark, taken
@@ -17,7 +17,7 @@ from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.replicas import Scale
-from llmkube.kube.objects import CustomResource, Deployment, ObjectMeta, OwnerReference, Pod
+from llmkube.kube.objects import CustomResource, Deployment, DeploymentStatus, ObjectMeta, OwnerReference, Pod
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 WAITING = Trouble("ModelNotReady", "Model tiny is not ready yet: Downloading")
@@ -42,7 +42,15 @@ def pod(state: dict[str, Any], *, conditions: Any = (), **container: Any) -> Pod
 
 
 def seen(previous: InferenceServiceStatus | None = None, **fields: Any) -> InferenceServiceStatus:
-    return observe(Sight(1, previous or InferenceServiceStatus(), **fields), now=NOW)
+    """The status where requests go to every pod that is ready, unless said otherwise."""
+    return observe(sight(previous, **fields), now=NOW)
+
+
+def sight(previous: InferenceServiceStatus | None = None, **fields: Any) -> Sight:
+    live = fields.get("deployment")
+    return Sight(
+        1, previous or InferenceServiceStatus(), **{"answering": live.status.ready_replicas if live else 0, **fields}
+    )
 
 
 def condition(status: InferenceServiceStatus, kind: str) -> tuple[str, str, str]:
@@ -75,6 +83,39 @@ def test_a_roll_out_that_has_no_room_beside_the_old_pods_says_how_to_go_on_while
     assert condition(status, "Scheduled")[2].endswith(hint)
 
 
+def test_pods_that_are_ready_and_that_no_request_reaches_are_not_counted_and_the_service_is_not_available() -> None:
+    status = seen(deployment=deployment(ready=2, wanted=2), scale=Scale(2), answering=0)
+    assert (status.phase, status.ready_replicas) == ("Progressing", 0)
+    found = condition(status, "Available")
+    assert found[:2] == ("False", "NoEndpoints")
+    assert "kubectl get endpointslices" in found[2]
+    one = seen(deployment=deployment(ready=2, wanted=2), scale=Scale(2), answering=1)
+    assert (one.phase, one.ready_replicas, condition(one, "Available")[0]) == ("Progressing", 1, "True")
+
+
+def test_endpoints_of_pods_that_are_not_ready_any_more_count_no_more_than_the_deployment_says() -> None:
+    status = seen(deployment=deployment(ready=0), answering=1)
+    assert (status.ready_replicas, condition(status, "Available")[0]) == (0, "False")
+
+
+PLAN = Plan(context_size=512, gpu_layers=31, total_layers=31)
+
+
+@pytest.mark.parametrize(("observed", "reason"), [(31, "AsExpected"), (12, "OffloadMissing"), (0, "SilentCPU")])
+def test_layers_that_were_planned_on_gpus_and_are_not_there_degrade_what_serves(observed: int, reason: str) -> None:
+    status = seen(deployment=deployment(ready=1), plan=PLAN, offloaded=observed)
+    assert status.offload == Offload(planned=31, observed=observed)
+    assert (status.phase, condition(status, "Available")[0]) == ("Ready", "True")
+    assert condition(status, "Degraded")[1] == reason
+
+
+def test_what_was_observed_stays_while_nothing_else_is_and_the_plan_is_the_same() -> None:
+    first = seen(deployment=deployment(ready=1), plan=PLAN, offloaded=0)
+    assert condition(seen(first, deployment=deployment(ready=1), plan=PLAN), "Degraded")[1] == "SilentCPU"
+    less = PLAN.model_copy(update={"gpu_layers": 8})
+    assert seen(first, deployment=deployment(ready=1), plan=less).offload == Offload(planned=8)
+
+
 def test_a_service_is_not_ready_while_the_deployment_controller_has_not_seen_the_change() -> None:
     assert seen(deployment=deployment(ready=1, observed=0)).phase == "Creating"
 
@@ -82,14 +123,14 @@ def test_a_service_is_not_ready_while_the_deployment_controller_has_not_seen_the
 def test_a_status_that_says_the_same_later_is_the_same_to_its_times() -> None:
     first = seen(deployment=deployment(ready=1))
     read = InferenceServiceStatus.model_validate(first.manifest())
-    again = observe(Sight(1, read, deployment=deployment(ready=1)), now=NOW + timedelta(hours=1))
+    again = observe(sight(read, deployment=deployment(ready=1)), now=NOW + timedelta(hours=1))
     assert again.manifest() == first.manifest()
 
 
 def test_a_transition_is_dated_when_the_status_of_the_condition_flips() -> None:
     first = seen(deployment=deployment(ready=1))
     later = NOW + timedelta(hours=1)
-    second = observe(Sight(1, first, deployment=deployment(ready=0)), now=later)
+    second = observe(sight(first, deployment=deployment(ready=0)), now=later)
     moved = {each.type for each in second.conditions if each.last_transition_time == later}
     assert moved == {"Available", "Progressing"}
     assert second.last_updated == later
@@ -127,8 +168,48 @@ def test_an_engine_that_crashes_is_named_with_its_exit_code_and_last_words() -> 
     crashing = pod({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, lastState=ended)
     status = seen(deployment=deployment(), pods=(crashing,))
     found = condition(status, "Degraded")
-    assert (status.phase, found[1]) == ("Progressing", "CrashLoopBackOff")
-    assert found[2] == "Pod chat-x, container llama-server: exit code 137 (OOMKilled): out of memory; it is restarted"
+    assert (status.phase, found[1]) == ("Progressing", "OutOfMemory")
+    assert found[2].startswith("Pod chat-x, container llama-server: exit code 137: the kernel killed it")
+    assert "lower spec.contextSize" in found[2]
+
+
+def test_an_engine_that_ends_for_an_unknown_reason_is_told_with_its_last_line() -> None:
+    ended = {"terminated": {"exitCode": 7, "reason": "Error", "message": "one\ntwo"}}
+    crashing = pod({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}, lastState=ended)
+    found = condition(seen(deployment=deployment(), pods=(crashing,)), "Degraded")
+    assert found[1:] == ("CrashLoopBackOff", "Pod chat-x, container llama-server: exit code 7: two; it is restarted")
+
+
+UNKNOWN = "0.1 E llama_model_load: error loading model: unknown model architecture: 'llamx'"
+
+
+def crashed(restarts: int) -> Pod:
+    ended = {"terminated": {"exitCode": 1, "reason": "Error", "message": UNKNOWN}}
+    return pod({"waiting": {"reason": "CrashLoopBackOff"}}, lastState=ended, restartCount=restarts)
+
+
+def test_a_new_spec_that_only_a_person_can_mend_fails_and_says_so_while_the_old_pods_serve() -> None:
+    rolling = msgspec.structs.replace(
+        deployment(ready=1),
+        status=DeploymentStatus(observed_generation=1, replicas=2, updated_replicas=1, ready_replicas=1),
+    )
+    first = seen(deployment=rolling, pods=(crashed(1), pod({"running": {}})))
+    assert first.phase == "Progressing"
+    status = seen(deployment=rolling, pods=(crashed(2), pod({"running": {}})))
+    assert (status.phase, condition(status, "Available")[0]) == ("Failed", "True")
+    assert condition(status, "Progressing")[:2] == ("False", "ArchitectureUnknown")
+    degraded = condition(status, "Degraded")
+    assert degraded[:2] == ("True", "ArchitectureUnknown")
+    assert degraded[2].endswith("the old pods serve until the spec is corrected, or the one before is applied again")
+
+
+def test_a_roll_out_that_took_too_long_says_so_with_what_its_pods_met() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
+    status = seen(deployment=deployment(conditions=[late]), pods=(crashed(1),))
+    progressing = condition(status, "Progressing")
+    assert progressing[:2] == ("False", "ProgressDeadlineExceeded")
+    assert "unknown model architecture: 'llamx'; take a newer spec.image" in progressing[2]
+    assert condition(status, "Degraded")[1] == "ArchitectureUnknown"
 
 
 @pytest.mark.parametrize("state", [{"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}}, {"running": {}}])

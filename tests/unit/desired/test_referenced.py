@@ -60,6 +60,11 @@ def test_a_version_cannot_be_guessed_from_the_content_without_the_objects_uid() 
     ("there", "reason", "words"),
     [
         (Found(problem="none"), "SecretNotFound", "expected Secret keys, found none; create it with a key api-keys"),
+        (
+            Found(problem="a refusal: no"),
+            "SecretUnreadable",
+            "Secret keys can be read, found a refusal: no; it is tried",
+        ),
         (of_secret(), "SecretKeyNotFound", "expected a key api-keys in Secret keys, found no keys"),
         (of_secret(b=b"1", a=b"2"), "SecretKeyNotFound", "found a, b; add it to the Secret"),
         (of_secret(**{f"k{each}": b"1" for each in range(9)}), "SecretKeyNotFound", "k0, k1, k2, k3, k4 and 4 more"),

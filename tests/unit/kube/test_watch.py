@@ -66,6 +66,7 @@ class Server:
 class Sink:
     def __init__(self) -> None:
         self.lists: list[tuple[list[str], str]] = []
+        self.is_absent = False
 
     async def replaced(self, listed: Sequence[Pod], version: str) -> None:
         self.lists.append(([each.metadata.name for each in listed], version))
@@ -80,15 +81,17 @@ def _longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random, "random", lambda: 1.0)
 
 
-def followed(server: Server, *, seconds: float = 100.0) -> Sink:
+def followed(server: Server, *, seconds: float = 100.0, optional: bool = False) -> Sink:
     """Follow for so long."""
     sink = Sink()
 
     async def main() -> None:
-        watching = asyncio.create_task(Watcher(server, POD, sink).run())  # type: ignore[arg-type]
+        watcher = Watcher(server, POD, sink, optional=optional)  # type: ignore[arg-type]
+        watching = asyncio.create_task(watcher.run())
         await asyncio.sleep(seconds)
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        sink.is_absent = watcher.is_absent
 
     run(main)
     return sink
@@ -161,6 +164,31 @@ def test_any_other_refusal_of_a_watch_list_makes_a_list_at_once_in_pages_of_500(
     assert server.listed == [{"limit": "500"}]
     assert sink.lists == [([], "7")]
     assert (server.asked[1].at, server.asked[1].params["resourceVersion"]) == (0, "7")
+
+
+GONE = of_status(404, "NotFound", "the server could not find the requested resource")
+
+
+def test_an_optional_kind_that_is_not_served_is_empty_and_asked_for_once_a_minute() -> None:
+    server = Server(*[[GONE]] * 9)
+    sink = followed(server, seconds=150, optional=True)
+    assert [each.at for each in server.asked] == [0, 60, 120]
+    assert sink.lists == [([], "")] * 3
+    assert (server.listed, sink.is_absent) == ([], True)
+
+
+def test_an_optional_kind_is_followed_once_it_is_served() -> None:
+    server = Server([GONE], [event("ADDED", pod("one", 4)), *SYNCED])
+    sink = followed(server, optional=True)
+    assert sink.lists == [([], ""), (["one"], "5")]
+    assert not sink.is_absent
+
+
+def test_what_there_was_of_an_optional_kind_goes_when_it_is_served_no_more() -> None:
+    server = Server([event("ADDED", pod("one", 4)), end_of_initial(5), 20.0], *[[GONE]] * 9)
+    sink = followed(server, optional=True)
+    assert sink.lists == [(["one"], "5"), ([], ""), ([], "")]
+    assert sink.is_absent
 
 
 def test_watch_lists_that_break_off_again_and_again_make_a_list() -> None:

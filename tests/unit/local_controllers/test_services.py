@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 
+from llmkube.local.controllers.node_ports import with_node_ports
 from llmkube.local.controllers.proxy import Endpoint, Listener, explain, ready
 from llmkube.local.controllers.services import slices, target_ports
 from llmkube.local.controllers.volumes import claims
@@ -53,6 +54,19 @@ def test_a_port_name_that_the_pod_lacks_is_left_out():
 def test_errors_say_what_to_do():
     assert "another program has this port" in explain(Endpoint("a", 1), OSError(errno.EADDRINUSE, "x"))
     assert "choose a higher port" in explain(Endpoint("a", 80), OSError(errno.EACCES, "x"))
+
+
+def test_a_service_that_is_exposed_has_node_ports_of_its_own_that_stay():
+    exposed = service(type="NodePort", ports=[{"port": 80}, {"port": 81}])
+    first, second = (port["nodePort"] for port in with_node_ports(exposed, used=()))
+    assert first != second
+    assert all(30000 <= number <= 32767 for number in (first, second))
+    again = service(type="LoadBalancer", ports=[{"port": 80, "nodePort": first}, {"port": 81}])
+    found = [port["nodePort"] for port in with_node_ports(again, used={second})]
+    assert found[0] == first
+    assert found[1] not in {first, second}
+    inside = service(ports=[{"port": 80, "nodePort": first}])
+    assert with_node_ports(inside, used=()) == [{"port": 80}]
 
 
 def test_label_selectors():

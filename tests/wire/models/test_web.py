@@ -259,3 +259,25 @@ async def test_the_proxy_itself_is_no_source(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("HTTPS_PROXY", "http://localhost:8080")
 
     assert (await refused("http://localhost:9/m.gguf", policy=SourcePolicy())).reason == "SourceDenied"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "secret"),
+    [
+        (Credentials(token="marker-token"), "marker-token"),
+        (Credentials(username="person", password="marker-word"), "marker-word"),
+    ],
+)
+async def test_credentials_that_a_server_sends_back_in_its_words_are_withheld(
+    credentials: Credentials, secret: str
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        said = request.headers.get("Authorization", "")
+        return web.Response(status=403, reason=f"{said} {secret}", text=said)
+
+    async with scripted(answer) as url:
+        with pytest.raises(SourceError) as caught:
+            await resolved(f"{url}/m.gguf", credentials)
+
+    assert "words that hold the credentials" in caught.value.message
+    assert secret not in caught.value.message

@@ -1,4 +1,4 @@
-"""The TCP proxy of Services: `clusterIP:port` to a ready endpoint, round robin.
+"""The TCP proxy of Services: `clusterIP:port`, and a node port on loopback, to a ready endpoint, round robin.
 
 A port is open only while an endpoint is ready: otherwise a connection is refused by the kernel, as with kube-proxy.
 Open connections live on when endpoints change. Bytes are moved, never looked at.
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from llmkube.local.controllers.cluster import Cluster
 
+NODE_ADDRESS = "127.0.0.1"
+"""Where node ports are: this machine alone. What others may reach is not for a manifest to say."""
 CHUNK = 64 * 1024
 CONNECT_TIMEOUT = 5.0
 PORT_RETRY = 5.0
@@ -71,7 +73,12 @@ class Proxy:
         if address == "None":
             return {}
         slices = self._cluster.registry.list(SLICES, key.namespace, label_selector=f"{SERVICE_LABEL}={key.name}")
-        fronts = {Endpoint(address, port["port"]): ready(slices, port.get("name", "")) for port in tcp_ports(service)}
+        fronts = {
+            front: ready(slices, port.get("name", ""))
+            for port in tcp_ports(service)
+            for front in (Endpoint(address, port["port"]), Endpoint(NODE_ADDRESS, port.get("nodePort") or 0))
+            if front.port
+        }
         return {front: backends for front, backends in fronts.items() if backends}
 
     async def _serve(self, service: Object | None, front: Endpoint, backends: list[Endpoint]) -> bool:

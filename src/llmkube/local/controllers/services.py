@@ -1,9 +1,10 @@
-"""Services: a cluster address each, and EndpointSlices that say which pods answer."""
+"""Services: a cluster address, node ports where they are exposed, and EndpointSlices that say which pods answer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.controllers.node_ports import with_node_ports
 from llmkube.local.node.addresses import allocate
 from llmkube.local.node.status import is_finished, ready_since
 from llmkube.local.objects import (
@@ -57,6 +58,7 @@ class Services:
             return None
         if not spec_of(service).get("clusterIP"):
             service = self._assign(service)
+        service = self._cluster.set_spec(RESOURCE, service, ports=with_node_ports(service, used=self._node_ports(key)))
         if spec_of(service).get("selector"):
             self._sync(service)
         return None
@@ -68,6 +70,10 @@ class Services:
         family = {"ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack"}
         return self._cluster.set_spec(RESOURCE, service, clusterIP=address, clusterIPs=[address], **family)
 
+    def _node_ports(self, but: Key) -> set[int]:
+        others = (one for one in self._cluster.everything(RESOURCE) if key_of(one) != but)
+        return {port["nodePort"] for one in others for port in spec_of(one).get("ports") or () if port.get("nodePort")}
+
     def _sync(self, service: Object) -> None:
         """One slice for each way in which the pods name their ports."""
         wanted = {one["metadata"]["name"]: one for one in slices(service, self._pods(service))}
@@ -75,8 +81,9 @@ class Services:
         for name, one in wanted.items():
             if name not in live:
                 self._cluster.create(SLICES, one)
-            elif _content(live[name]) != _content(one):
-                self._cluster.update(SLICES, {**live[name], **_content(one)})
+            elif _content(live[name]) != _content(one) or labels_of(live[name]) != labels_of(one):
+                metadata = {**live[name]["metadata"], "labels": labels_of(one)}
+                self._cluster.update(SLICES, {**live[name], **_content(one), "metadata": metadata})
         for name in live.keys() - wanted.keys():
             self._cluster.delete(SLICES, live[name])
 
@@ -152,7 +159,7 @@ def _slice(service: Object, suffix: str, ports: list[Object], endpoints: list[Ob
         "metadata": {
             "name": f"{meta['name']}-{suffix}",
             "namespace": meta["namespace"],
-            "labels": {SERVICE_LABEL: meta["name"], MANAGED_LABEL: MANAGED_BY},
+            "labels": {**labels_of(service), SERVICE_LABEL: meta["name"], MANAGED_LABEL: MANAGED_BY},
             "ownerReferences": [controller_reference(service)],
         },
         "addressType": "IPv4",

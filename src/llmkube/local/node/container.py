@@ -52,6 +52,7 @@ class Container:
         self._kill = asyncio.Event()
         self._poke = asyncio.Event()
         self._grace = float(spec_of(place.pod).get("terminationGracePeriodSeconds", 30))
+        self._failed_grace: float | None = None
         self._running: Started | None = None
         inits = spec_of(place.pod).get("initContainers") or ()
         self._list = "initContainers" if any(one["name"] == spec["name"] for one in inits) else "containers"
@@ -173,10 +174,11 @@ class Container:
         await self._kill.wait()
         if self._stopping.is_set():
             self._event(self._machine.recorder.normal, "Killing", f"Stopping container {self.view.name}")
-        deadline = asyncio.get_running_loop().time() + self._grace
+        grace = self._grace if self._stopping.is_set() or self._failed_grace is None else self._failed_grace
+        deadline = asyncio.get_running_loop().time() + grace
         hook = (self.spec.get("lifecycle") or {}).get("preStop")
-        if hook and self._grace > 0:
-            outcome = await probes.check(hook, self._target(attempt), timeout=self._grace)
+        if hook and grace > 0:
+            outcome = await probes.check(hook, self._target(attempt), timeout=grace)
             if not outcome.ok:
                 self._warn("FailedPreStopHook", f"PreStopHook failed: {outcome.message}")
             deadline = max(deadline, asyncio.get_running_loop().time() + LEAST_GRACE_AFTER_HOOK)
@@ -184,8 +186,9 @@ class Container:
         await asyncio.sleep(max(0.0, deadline - asyncio.get_running_loop().time()))
         started.signal_group(signal.SIGKILL)
 
-    def _fail(self, why: str) -> None:
-        """A probe or hook says that this run must end; the policy decides what follows."""
+    def _fail(self, why: str, grace: float | None) -> None:
+        """A probe or hook says that this run must end, maybe within its own grace; the policy says what follows."""
+        self._failed_grace = grace
         self._event(self._machine.recorder.normal, "Killing", f"Container {self.view.name} {why}")
         self._kill.set()
 

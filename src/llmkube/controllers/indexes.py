@@ -14,7 +14,7 @@ from llmkube.desired.adapters import adapter_name
 from llmkube.desired.cache import claim_name
 from llmkube.desired.labels import NAME
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
-from llmkube.desired.model_volume import used_digests
+from llmkube.desired.model_volume import used
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects
@@ -107,13 +107,14 @@ def by_mounts(pod: objects.Pod) -> Iterable[str]:
 
 
 def served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
-    """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they may be in."""
+    """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they are in."""
     pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
     if pod is None:
         return ()
-    claims = [each.claim_name for volume in pod.spec.volumes if (each := volume.persistent_volume_claim) is not None]
-    digests = used_digests(pod.metadata.annotations)
-    return {bytes_of(obj.metadata.namespace, claim, digest) for claim in claims for digest in digests}
+    sources = ((each.name, each.persistent_volume_claim) for each in pod.spec.volumes)
+    claims = {name: source.claim_name for name, source in sources if source is not None}
+    places = used(pod.metadata.annotations)
+    return {bytes_of(obj.metadata.namespace, claims[volume], digest) for volume, digest in places if volume in claims}
 
 
 def _template(deployment: objects.Deployment) -> objects.Pod | None:

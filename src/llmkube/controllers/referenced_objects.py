@@ -16,7 +16,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from llmkube.desired.referenced import Found, Reference, found
+from llmkube.desired.referenced import ABSENT, Found, Reference, found
 from llmkube.kube.errors import Forbidden, KubeError, NotFound
 from llmkube.kube.kinds import CONFIG_MAP, SECRET, Key
 from llmkube.runtime.queue import Backoff
@@ -124,7 +124,7 @@ class ReferencedObjects:
         watched.failures = watched.failures + 1 if answer is None or answer.problem else 0
         watched.timer = self._clock.call_later(self._pause(watched), lambda: self._queue.put_nowait(watched))
         if answer is None:
-            answer = watched.answer or Found(problem="no answer from the API server yet")
+            answer = watched.answer or Found(problem="no answer from the API server")
         if answer != watched.answer:
             watched.answer = answer
             for owner in sorted(watched.owners):
@@ -137,9 +137,9 @@ class ReferencedObjects:
             async with asyncio.timeout(self._timeout):
                 data = await self._client.get(_KINDS[reference.kind], Key(watched.namespace, reference.name))
         except NotFound:
-            return Found(problem="none")
+            return Found(problem=ABSENT)
         except Forbidden as error:
-            return Found(problem=f"that it may not be read ({error})")
+            return Found(problem=f"a refusal: {error}")
         except (KubeError, TimeoutError):
             return None
         return found(data, reference.kind)

@@ -3,7 +3,7 @@
     models_part(models: Sequence[Served], settings: OperatorSettings) -> PodPart
     model_file(models: Sequence[Served], served: Served) -> str             the path in the container
     model_files(isvc_name: str, served: Served) -> Files                    of the model itself, which is the first
-    used_digests(annotations: Mapping[str, str]) -> tuple[str, ...]         of the bytes that a pod was made for
+    used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]       the volume and digest of all that it reads
 
 Each claim is mounted once, however many Models keep their bytes in it. The engine must never be able to write to one,
 and every digest that it may read is in the pod's annotations: by them nothing is collected that serves.
@@ -33,12 +33,12 @@ _MI = 2**20
 
 def models_part(models: Sequence[Served], settings: OperatorSettings) -> PodPart:
     """Return what the pod needs for the files of its model, and of those beside it."""
-    further = ",".join(each.status.sha256 or "" for each in models[1:])
+    claims = _claims(models)
+    further = ",".join(f"{_volume(claims.index(_claim(each)))}={each.status.sha256 or ''}" for each in models[1:])
     return PodPart(
         volumes=tuple(_volumes(models)),
         mounts=tuple(
-            {"name": _volume(number), "mountPath": _path(number), "readOnly": True}
-            for number in range(len(_claims(models)))
+            {"name": _volume(number), "mountPath": _path(number), "readOnly": True} for number in range(len(claims))
         ),
         init_containers=tuple(_fetchers(models, settings)),
         annotations={MODEL_DIGEST: models[0].status.sha256 or ""} | ({FURTHER_DIGESTS: further} if further else {}),
@@ -61,10 +61,14 @@ def model_files(isvc_name: str, served: Served) -> Files:
     return Files(literal(f"{MOUNT_PATH}/{status.path}"), projector)
 
 
-def used_digests(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the digests of all bytes that the pod may read."""
-    found = (annotations.get(MODEL_DIGEST, ""), *annotations.get(FURTHER_DIGESTS, "").split(","))
-    return tuple(each for each in found if each)
+def used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the volume and the digest of all bytes that the pod may read."""
+    if model := annotations.get(MODEL_DIGEST):
+        yield CACHE_VOLUME, model
+    for each in annotations.get(FURTHER_DIGESTS, "").split(","):
+        volume, _, digest = each.partition("=")
+        if digest:
+            yield volume, digest
 
 
 def _claim(served: Served) -> str | None:

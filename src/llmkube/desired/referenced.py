@@ -32,6 +32,8 @@ ReferenceKind = Literal["Secret", "ConfigMap"]
 MOST_LABELS = 8
 MOST_NAMED = 5
 VERSION_LENGTH = 16
+ABSENT = "none"
+"""The problem of an object that is not there; any other is one of reading it."""
 _PEM = re.compile(rb"^-----BEGIN ([A-Z0-9 ]{1,64})-----\s*$", re.MULTILINE)
 
 
@@ -77,10 +79,12 @@ def trouble(
     where: str, reference: Reference, key: str, found: Found | None, *, may_be_empty: bool = False
 ) -> Trouble | None:
     """Return that the key is not there, or has nothing in it; `where` is the path of the spec that refers to it."""
-    if found is None or found.problem:
-        problem = found.problem if found else "nothing yet"
+    if found is None or found.problem == ABSENT:
         fix = f"create it with a key {key}, or correct {where}"
-        return Trouble(f"{reference.kind}NotFound", one_line(f"{where}: expected {reference}, found {problem}; {fix}"))
+        return Trouble(f"{reference.kind}NotFound", one_line(f"{where}: expected {reference}, found none; {fix}"))
+    if found.problem:
+        line = f"{where}: expected that {reference} can be read, found {found.problem}; it is tried again"
+        return Trouble(f"{reference.kind}Unreadable", one_line(line))
     expected = f"{where}: expected a key {key} in {reference}"
     if key not in found.entries:
         line = f"{expected}, found {_named(found)}; add it to the {reference.kind}, or correct {where}"
@@ -99,14 +103,14 @@ def _named(found: Found) -> str:
 def _contents(data: Data, kind: ReferenceKind) -> Iterator[tuple[str, bytes]]:
     """What is no base64 (a server would refuse it) counts as empty."""
     for name, text in data.data.items():
-        yield name, text.encode() if kind == "ConfigMap" else _decoded(text)
+        yield name, text.encode(errors="replace") if kind == "ConfigMap" else _decoded(text)
     for name, text in data.binary_data.items():
         yield name, _decoded(text)
 
 
 def _decoded(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(text.encode(errors="replace"), validate=True)
     except (binascii.Error, ValueError):
         return b""
 

@@ -164,6 +164,7 @@ class ClaimSource(Struct, frozen=True, gc=False, rename="camel"):
 class Volume(Struct, frozen=True, gc=False, rename="camel"):
     """A volume of a pod; only claims are told."""
 
+    name: str = ""
     persistent_volume_claim: ClaimSource | None = None
 
 

@@ -139,6 +139,27 @@ def test_a_draft_that_is_not_ready_is_named_and_waited_for(local: LocalMode, mod
     local.llmkube("delete", "early")
 
 
+def test_other_bytes_of_a_draft_replace_the_pods_and_the_old_ones_are_collected(
+    local: LocalMode, models: ModelServer
+) -> None:
+    local.apply(
+        model("renewed", models.url("smollm2.gguf")),
+        service("renewed", "tiny", speculative={"draftModelRef": "renewed"}),
+    )
+    local.until_ready("renewed")
+    before = local.model("renewed")["status"]["sha256"]
+    local.apply(model("renewed", models.url("other.gguf")))
+    status = until(
+        lambda: local.model("renewed")["status"],
+        lambda found: found["phase"] == "Ready" and found["sha256"] != before and not found.get("retained"),
+    )
+    found = ask(local.until_ready("renewed")["status"]["endpoint"], tokens=6)
+    assert found["timings"]["draft_n_accepted"] > 0
+    annotations = template_of(local, "renewed")["metadata"]["annotations"]
+    assert annotations["inference.llmkube.dev/further-sha256"] == f"models-1={status['sha256']}"
+    local.llmkube("delete", "renewed", "model/renewed")
+
+
 def test_a_draft_with_another_vocabulary_is_refused_before_pods_are_made(local: LocalMode, models: ModelServer) -> None:
     content = bytearray((models.folder / "smollm2.gguf").read_bytes())
     at = content.find("Ġhello".encode(), content.find(b"tokenizer.ggml.tokens"))

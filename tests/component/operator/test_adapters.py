@@ -45,6 +45,23 @@ def test_a_service_has_a_model_for_each_adapter_and_loses_it_with_the_adapter(
     until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
 
 
+def test_other_bytes_of_an_adapter_replace_the_pods(
+    api: Api, here: str, serving: Callable[..., Any], adapters: list[Object], until: Until
+) -> None:
+    serving(loraAdapters=adapters[:1])
+    digest = "cd" * 32
+    api.patch("inferenceservices", here, "chat", {"spec": {"loraAdapters": [{**adapters[0], "sha256": digest}]}})
+    until(lambda: further(api, here), lambda found: found == f"models={digest}")
+    until(lambda: api.get("inferenceservices", here, "chat"), is_ready)
+    assert made(api, here)["pirate"]["status"]["sha256"] == digest
+
+
+def further(api: Api, here: str) -> str:
+    template = api.get("deployments", here, "chat")["spec"]["template"]
+    digests: str = template["metadata"]["annotations"]["inference.llmkube.dev/further-sha256"]
+    return digests
+
+
 def test_the_model_of_an_adapter_that_somebody_deletes_is_made_again(
     api: Api, here: str, serving: Callable[..., Any], adapters: list[Object], until: Until
 ) -> None:

@@ -113,7 +113,7 @@ def drafted(draft: str, adapter: str = OLDER) -> Pod:
         "metadata": {
             "name": "d",
             "namespace": "team",
-            "annotations": {MODEL_DIGEST: "99" * 32, FURTHER_DIGESTS: f"{draft},{adapter}"},
+            "annotations": {MODEL_DIGEST: "99" * 32, FURTHER_DIGESTS: f"models-1={draft},models-1={adapter}"},
         },
         "spec": {
             "volumes": [
@@ -124,6 +124,13 @@ def drafted(draft: str, adapter: str = OLDER) -> Pod:
         "status": {"phase": "Running"},
     }
     return msgspec.convert(made, Pod)
+
+
+def large(sha256: str) -> Pod:
+    """A pod that serves the very bytes out of another claim, with a draft out of this one."""
+    found = drafted(NEW)
+    annotations = {MODEL_DIGEST: sha256, FURTHER_DIGESTS: f"models-1={NEW}"}
+    return msgspec.structs.replace(found, metadata=msgspec.structs.replace(found.metadata, annotations=annotations))
 
 
 def deployment(sha256: str, template: Pod | None = None) -> Deployment:
@@ -194,7 +201,7 @@ async def test_pods_that_only_the_api_server_knows_of_are_asked_for_before_the_j
 
 
 @pytest.mark.parametrize(
-    "other", [pod(NEW), pod(OLD, "other-cache"), pod(OLD, phase="Succeeded"), deployment(NEW), drafted(NEW)]
+    "other", [pod(NEW), pod(OLD, "other-cache"), pod(OLD, phase="Succeeded"), deployment(NEW), drafted(NEW), large(OLD)]
 )
 async def test_others_are_no_users(known: Caches, applier: Applier, other: Any) -> None:
     (known.pods if isinstance(other, Pod) else known.deployments).store.apply(other)

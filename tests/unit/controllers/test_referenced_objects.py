@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -141,6 +142,20 @@ async def test_what_was_read_counts_while_the_api_server_does_not_answer(world: 
     await world.settle()
     assert (world.objects.look(CHAT, [KEYS]), world.told) == (before, [CHAT])
     assert [each.delay for each in world.clock.timers] == [1.0]
+
+
+async def test_an_api_server_that_hangs_holds_nobody_up(clock: Any, background: Any) -> None:
+    class Hanging(Cluster):
+        async def get(self, kind: Kind[Data], key: Key) -> Data:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    told = asyncio.Event()
+    objects = ReferencedObjects(Hanging(), clock=clock, notify=lambda _: told.set(), timeout=0.01)  # type: ignore[arg-type]
+    async with background(objects.run):
+        objects.look(CHAT, [KEYS])
+        await told.wait()
+    assert objects.look(CHAT, [KEYS]) == {KEYS: Found(problem="no answer from the API server")}
 
 
 async def test_whoever_nobody_refers_to_any_more_is_no_longer_read(world: World) -> None:

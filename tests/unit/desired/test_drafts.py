@@ -17,7 +17,7 @@ from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.fitting import unfit
 from llmkube.desired.inputs import Inputs, Served
-from llmkube.desired.model_volume import FURTHER_DIGESTS, used_digests
+from llmkube.desired.model_volume import FURTHER_DIGESTS, used
 from llmkube.desired.settings import OperatorSettings
 from llmkube.gguf.plan.buffers import Buffers
 from llmkube.gguf.plan.memory import plan
@@ -116,8 +116,9 @@ def test_the_digests_of_all_bytes_that_a_pod_reads_are_in_its_annotations(
     model: Factory, small: Factory, rendered: Factory
 ) -> None:
     annotations = rendered(Inputs(model(), small()))["metadata"]["annotations"]
-    assert annotations[FURTHER_DIGESTS] == SMALL
-    assert used_digests(annotations) == ("ab" * 32, SMALL)
+    assert annotations[FURTHER_DIGESTS] == f"models-1={SMALL}"
+    assert list(used(annotations)) == [("models", "ab" * 32), ("models-1", SMALL)]
+    assert list(used({})) == []
 
 
 def test_the_numbers_of_tokens_are_told_where_they_are_said(model: Factory, small: Factory, rendered: Factory) -> None:

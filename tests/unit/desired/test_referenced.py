@@ -34,9 +34,14 @@ def test_the_text_of_a_config_map_counts_as_it_is_and_its_binary_data_decoded() 
     assert {name: each.size for name, each in found(config, "ConfigMap").entries.items()} == {"a": 4, "b": 3}
 
 
-def test_what_is_no_base64_counts_as_empty() -> None:
-    broken = Data(metadata=ObjectMeta(uid="1"), data={"keys": "%%%"})
+@pytest.mark.parametrize("text", ["%%%", "YQ", "é", "\ud800"])
+def test_what_is_no_base64_counts_as_empty(text: str) -> None:
+    broken = Data(metadata=ObjectMeta(uid="1"), data={"keys": text})
     assert found(broken, "Secret").entries["keys"].size == 0
+
+
+def test_no_text_of_a_config_map_is_an_error() -> None:
+    assert found(Data(metadata=ObjectMeta(uid="1"), data={"a": "\ud800"}), "ConfigMap").entries["a"].size == 1
 
 
 def test_another_content_is_another_version_and_what_is_beside_it_is_not() -> None:
@@ -55,6 +60,11 @@ def test_a_version_cannot_be_guessed_from_the_content_without_the_objects_uid() 
     ("there", "reason", "words"),
     [
         (Found(problem="none"), "SecretNotFound", "expected Secret keys, found none; create it with a key api-keys"),
+        (
+            Found(problem="a refusal: no"),
+            "SecretUnreadable",
+            "Secret keys can be read, found a refusal: no; it is tried",
+        ),
         (of_secret(), "SecretKeyNotFound", "expected a key api-keys in Secret keys, found no keys"),
         (of_secret(b=b"1", a=b"2"), "SecretKeyNotFound", "found a, b; add it to the Secret"),
         (of_secret(**{f"k{each}": b"1" for each in range(9)}), "SecretKeyNotFound", "k0, k1, k2, k3, k4 and 4 more"),

@@ -54,7 +54,7 @@ def test_a_flag_that_fetches_unverified_bytes_is_refused(word: str, isvc_spec: F
 
 
 def test_other_arguments_pass(isvc_spec: Factory) -> None:
-    words = ["--temp", "0.2", "--no-warmup", "--threads-batch", "4", "--seed", "-1", "--spec-default", "-lv", "3"]
+    words = ["--temp", "0.2", "--no-warmup", "--threads-batch", "4", "--seed", "-1", "--spec-default", "--top-k", "3"]
     assert refused_extra_args(isvc_spec(extraArgs=words), NEWEST) == ()
 
 

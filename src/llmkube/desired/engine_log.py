@@ -23,9 +23,12 @@ _HOST = re.compile(r"(CPU|AMX|BLAS|ZenDNN)(_\w+)?|\w+_Host")
 
 
 def log_part(*, has_gpus: bool) -> PodPart:
-    """Return what makes a start and an end told: each device's buffers, and the last lines in the pod's status."""
-    words = ("--log-verbosity", "4") if has_gpus else ()
-    return PodPart(args=words, container={"terminationMessagePolicy": "FallbackToLogsOnError"})
+    """Return what makes a start and an end told: each device's buffers, and the last lines in the pod's status.
+
+    A variable, as an extra argument may ask for another log; a build that does not know it leaves it alone.
+    """
+    verbosity = ({"name": "LLAMA_ARG_LOG_VERBOSITY", "value": "4"},) if has_gpus else ()
+    return PodPart(env=verbosity, container={"terminationMessagePolicy": "FallbackToLogsOnError"})
 
 
 def offloaded(log: str) -> int | None:

@@ -257,6 +257,7 @@ def test_an_image_of_unknown_build_gets_old_flags_only_and_the_rest_as_variables
         "LLAMA_ARG_CACHE_RAM": "512",
         "LLAMA_ARG_FLASH_ATTN": "on",
         "LLAMA_ARG_JINJA": "0",
+        "LLAMA_ARG_LOG_VERBOSITY": "4",
         "LLAMA_ARG_THINK_BUDGET": "0",
         "A": "b",
     }

@@ -213,8 +213,9 @@ def test_other_verified_bytes_replace_the_pods_and_the_same_ones_do_not(rendered
 
 
 def test_only_an_engine_with_gpus_is_asked_where_it_put_its_layers(rendered_deployment: Factory) -> None:
-    assert "--log-verbosity" in engine(rendered_deployment(model=CUDA))["args"]
-    assert "--log-verbosity" not in engine(rendered_deployment())["args"]
+    asked = {"name": "LLAMA_ARG_LOG_VERBOSITY", "value": "4"}
+    assert asked in engine(rendered_deployment(model=CUDA))["env"]
+    assert "env" not in engine(rendered_deployment())
 
 
 def test_replicas_grace_and_environment_are_as_asked(rendered_deployment: Factory) -> None:

@@ -30,7 +30,7 @@ _OLD = """
 --model --alias --mmproj --host --port --ctx-size --parallel --threads --n-gpu-layers --split-mode --tensor-split
 --main-gpu --cache-type-k --cache-type-v --batch-size --ubatch-size --metrics --slots --jinja --embeddings --reranking
 --reasoning-format --api-key-file --ssl-key-file --ssl-cert-file --lora-scaled --chat-template-file --model-draft
---gpu-layers-draft --log-verbosity
+--gpu-layers-draft
 """
 LONG_STANDING = frozenset(_OLD.split())
 """What a build of unknown number is trusted to have."""

@@ -44,7 +44,7 @@ _OWN = (
     "-m --model -a --alias --host --port -cram --cache-ram --metrics --slots --no-slots --path --api-prefix "
     "--ssl-key-file --ssl-cert-file --slot-save-path --media-path --log-file --log-prompts-dir --reuse-port "
     "--tools --tools-runtime -ag --agent --mcp-servers-config --mcp-servers-json --ui-mcp-proxy --webui-mcp-proxy "
-    "--models-dir --models-preset --models-max --models-autoload --rpc -lv --verbosity --log-verbosity"
+    "--models-dir --models-preset --models-max --models-autoload --rpc"
 )
 _ENDS = "-h --help --usage --version -cl --cache-list --completion-bash --list-devices"
 # What would have the engine fetch bytes that nobody verified, the presets (--gpt-oss-20b-default) among them.

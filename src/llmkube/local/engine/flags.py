@@ -238,13 +238,14 @@ VARIABLES: Mapping[str, str] = {
     "LLAMA_ARG_CACHE_RAM": "--cache-ram",
     "LLAMA_ARG_CACHE_PROMPT": "--cache-prompt",
     "LLAMA_ARG_FLASH_ATTN": "--flash-attn",
+    "LLAMA_ARG_LOG_VERBOSITY": "--log-verbosity",
     "LLAMA_ARG_JINJA": "--jinja",
     "LLAMA_ARG_THINK_BUDGET": "--reasoning-budget",
     "LLAMA_ARG_SPEC_TYPE": "--spec-type",
     "LLAMA_ARG_SPEC_DRAFT_N_MAX": "--spec-draft-n-max",
     "LLAMA_ARG_SPEC_DRAFT_N_MIN": "--spec-draft-n-min",
 }
-"""What the operator tells an engine of unknown build by its environment."""
+"""What the operator tells an engine by its environment, where its build is unknown or the person may say otherwise."""
 
 
 def from_environment(environ: Mapping[str, str]) -> list[str]:

@@ -22,6 +22,11 @@ CLIENT = "client"
 KINDS = "models,inferenceservices,deployments,services,persistentvolumeclaims,jobs,pods"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What upsets the machine's network comes last: a node that starts resets it, and the control plane shares it."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
 @dataclass(frozen=True)
 class Cluster:
     """kubectl and llmkube in one namespace."""

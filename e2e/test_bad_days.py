@@ -90,6 +90,7 @@ def was_out_of_memory(pod: dict[str, Any]) -> bool:
     return any(each.get("reason") == "OOMKilled" for each in ended)
 
 
+@pytest.mark.last
 def test_a_node_that_is_down_is_told_and_one_that_is_back_serves_without_a_fetch(
     cluster: Cluster, lab: Lab, standby: None, until: Callable[..., Any], jobs: Callable[[], int]
 ) -> None:

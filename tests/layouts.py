@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.inputs import Inputs
 from llmkube.gguf.facts import Attention, ModelFacts, Recurrence
 from llmkube.gguf.packed import packed
 from llmkube.gguf.reader import TensorInfo
@@ -61,3 +64,10 @@ def layout(facts: ModelFacts) -> str:
     text = packed(facts)
     assert text is not None
     return text
+
+
+def planned(spec: InferenceServiceSpec, inputs: Inputs) -> EnginePlan:
+    """The plan of a service that can be run."""
+    found = engine_plan(spec, inputs)
+    assert isinstance(found, EnginePlan), found
+    return found

@@ -70,12 +70,15 @@ _SERVICE = _some(
     extraArgs=st.lists(_EXTRA, max_size=4).map(lambda pairs: [word for pair in pairs for word in pair]),
     env=st.just([{"name": "GGML_CUDA_ENABLE_UNIFIED_MEMORY", "value": "1"}]),
     auth=st.just({"secretRef": {"name": "keys"}}),
-    chatTemplateRef=st.just({"name": "style"}),
-    speculative=st.fixed_dictionaries(
-        {"draftModelRef": st.just("small")}, optional={"maxTokens": st.integers(0, 64), "minTokens": st.integers(0, 8)}
+    chatTemplateRef=st.just({"name": "template"}),
+    speculative=_some(maxTokens=st.integers(0, 16), minTokens=st.integers(0, 3)).map(
+        lambda fields: {"draftModelRef": "small", **fields}
     ),
-    loraAdapters=st.integers(0, 3).map(
-        lambda count: [{"name": f"a{number}", "source": "https://models.example/a.gguf"} for number in range(count)]
+    loraAdapters=st.lists(st.floats(0, 2), max_size=2).map(
+        lambda scales: [
+            {"name": f"a{index}", "source": "https://models.example/a.gguf", "scale": scale}
+            for index, scale in enumerate(scales)
+        ]
     ),
     nodeSelector=st.sampled_from([{"kubernetes.io/arch": "arm64"}, {"disk": "fast"}]),
 )
@@ -106,7 +109,11 @@ def _read(kind: type[Any], fields: dict[str, Any]) -> Any:
 def _passable(fields: dict[str, Any]) -> dict[str, Any]:
     """A flag that there is not is passed to an image of unknown build, whose engine then says so itself."""
     if fields.get("image", "").startswith(UNKNOWN):
-        return fields | {"extraArgs": [word for word in fields.get("extraArgs", ()) if word != MISSING_FLAG]}
+        fields = fields | {"extraArgs": [word for word in fields.get("extraArgs", ()) if word != MISSING_FLAG]}
+    if fields.get("mode", "chat") != "chat":  # what the schema refuses together
+        fields = {name: value for name, value in fields.items() if name != "speculative"}
+    if fields.get("jinja") is False:
+        fields = {name: value for name, value in fields.items() if name != "chatTemplateRef"}
     return fields
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import msgspec
+from tests.layouts import planned
 
 from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import ModelSpec, ModelStatus
@@ -32,7 +33,8 @@ def templates(model: Manifest, isvc: Manifest) -> list[str]:
     assert isinstance(model_spec, ModelSpec)
     status = status_of(typed_model, ModelStatus)
     settings = OperatorSettings()
-    wanted = deployment(typed, spec, Inputs(Served(typed_model, model_spec, status)), settings)
+    inputs = Inputs(Served(typed_model, model_spec, status))
+    wanted = deployment(typed, spec, inputs, settings, planned(spec, inputs))
     told = {"apiVersion": isvc["apiVersion"], "kind": isvc["kind"], "metadata": {"namespace": "", "name": ""}}
     objects = [
         {"apiVersion": "v1", "kind": "Service", **with_hash(service(typed, spec))},

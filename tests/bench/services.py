@@ -48,7 +48,7 @@ def _rendered(isvc: CustomResource, served: Served, settings: OperatorSettings) 
     engine = decided(spec, Inputs(served), settings)
     assert not isinstance(engine, Trouble)
     service(isvc, spec)
-    deployment(isvc, spec, Inputs(served), settings)
+    deployment(isvc, spec, Inputs(served), settings, engine)
     published(spec, served.spec, engine)
     remark(spec, served.spec, engine)
 

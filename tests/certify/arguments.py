@@ -32,7 +32,7 @@ def outcome(spec: InferenceServiceSpec, model: ModelSpec, packed: str | None) ->
     if isinstance(engine, Trouble):
         assert engine.message.startswith(PATHS), engine
         return engine
-    wanted = deployment(owner("InferenceService", "chat"), spec, found, SETTINGS)
+    wanted = deployment(owner("InferenceService", "chat"), spec, found, SETTINGS, engine)
     container: dict[str, Any] = wanted["spec"]["template"]["spec"]["containers"][0]
     return container
 

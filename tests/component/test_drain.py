@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
+import os
 import shutil
+import signal
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +158,54 @@ async def test_where_the_kernel_has_no_table_of_connections_the_hook_waits_for_i
     )
     output, _ = await process.communicate()
     assert output == b"slept 7\n"
+
+
+@pytest.mark.parametrize(("first", "ends"), [("exec {}", False), ("{} & wait", True)])
+async def test_sigterm_ends_an_engine_that_loads_unless_it_is_process_1(
+    tmp_path: Path, first: str, *, ends: bool
+) -> None:
+    """Why pods share a process namespace: their pause container is process 1 then, as the shell is here."""
+    if (
+        ENGINE is None
+        or subprocess.run(["unshare", "--pid", "--fork", "true"], check=False, capture_output=True).returncode
+    ):
+        pytest.skip(
+            f"NOT tested: that a pod stops while it loads; needs root for unshare, and a llama-server ({MISSING})"
+        )
+    os.mkfifo(tmp_path / "never.gguf")
+    command = first.format(f"{ENGINE} --model {tmp_path / 'never.gguf'} --port 1")
+    shell = await asyncio.create_subprocess_exec(
+        "unshare",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-c",
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        pid = await asyncio.wait_for(loading(tmp_path), 20)
+        os.kill(pid, signal.SIGTERM)
+        await asyncio.sleep(2)
+        assert Path(f"/proc/{pid}").exists() != ends
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            shell.kill()
+        await shell.wait()
+
+
+async def loading(folder: Path) -> int:
+    """Return the engine that waits for its model to be readable."""
+    while True:
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                if "sh" not in words[0] and "--model" in words and str(folder / "never.gguf") in words:
+                    await asyncio.sleep(0.5)
+                    return int(entry.name)
+        await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(("grace", "least", "most"), [(300, 5, 295), (60, 5, 55), (10, 5, 5), (6, 3, 3), (1, 1, 1)])

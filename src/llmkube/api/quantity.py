@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 
 PATTERN = r"^\+?([0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9})([KMGTPE]i|[numkMGTPE]|[eE][-+]?[0-9]{1,2})?$"
 _SHAPE = re.compile(PATTERN)
@@ -12,12 +13,15 @@ _DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTP
 _FRACTION = {"n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3")}
 _SUFFIXES = _BINARY | _DECIMAL | _FRACTION | {"": Decimal(1)}
 LIMIT = Decimal(2**63 - 1)
+REMEMBERED = 1024
+"""Quantities that are read once: the same few occur in every spec, and several times in a pass."""
 
 
 class QuantityError(ValueError):
     """A text that is no quantity Kubernetes would take here; the message is one line."""
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(text: str) -> Decimal:
     """Return the exact value of a non-negative quantity of at most 2^63-1."""
     match = _SHAPE.match(text) if len(text) <= 32 else None
@@ -36,6 +40,7 @@ def to_int(text: str) -> int:
     return int(parse(text).to_integral_value(rounding=ROUND_CEILING))
 
 
+@lru_cache(maxsize=REMEMBERED)
 def format_bytes(size: int) -> str:
     """Return bytes as people and Kubernetes read them: `93.8Mi`, always a quantity that `parse` takes."""
     if size < 1024:

@@ -63,7 +63,10 @@ def _fields(told: Known) -> dict[str, Any]:
     """Return what was found under the names that the status of a Model has for it."""
     plain = {"sizeBytes": told.size_bytes, "sha256": told.sha256, "etag": told.etag, "revision": told.revision}
     records = {"gguf": told.facts, "memory": told.memory}
-    shown = {name: one.model_dump(by_alias=True, exclude_none=True) for name, one in records.items() if one}
+    packed = {"layout"}  # for the operator alone; it is what is printed beside it
+    shown = {
+        name: one.model_dump(by_alias=True, exclude_none=True, exclude=packed) for name, one in records.items() if one
+    }
     return {**{name: value for name, value in plain.items() if value}, **shown}
 
 

@@ -111,11 +111,9 @@ def _summary(found: Found) -> Iterator[tuple[str, str]]:
 def _plan(plan: Manifest) -> Iterator[tuple[str, str]]:
     if not plan:
         return
-    memory = plan.get("memory") or {}
-    needs = [f"{size(memory['host'])} on the host"] if memory.get("host") else []
-    needs += [f"{size(each)} on GPU {index}" for index, each in enumerate(memory.get("gpu") or ())]
     layers = f"{plan.get('gpuLayers')} of {plan.get('totalLayers')} layers on GPUs"
-    yield "Plan", ", ".join([f"context of {plan.get('contextSize')} tokens", layers, *needs])
+    why = printable(plan.get("message")) if plan.get("message") else layers
+    yield "Plan", f"context of {plan.get('contextSize')} tokens; {why}"
 
 
 def _facts(gguf: Manifest) -> Iterator[tuple[str, str]]:

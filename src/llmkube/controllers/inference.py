@@ -144,7 +144,7 @@ class InferenceReconciler:
         if isinstance(engine, Trouble):
             sight = await self._accompany(isvc, spec, sight, _of_before(sight))
             return replace(sight, refused=sight.refused or engine)
-        wanted = deployment(isvc, spec, inputs, self.settings)
+        wanted = deployment(isvc, spec, inputs, self.settings, engine)
         sight = await self._accompany(isvc, spec, sight, wanted)
         if sight.refused:
             return sight

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource
 
 ADAPTER = f"{GROUP}/adapter"
+DIGITS = 6
+"""Of a scale: the engine reads a float and ends at one that is too small for it, such as 1e-50."""
 
 
 def adapter_name(isvc_name: str, adapter: str) -> str:
@@ -72,7 +74,7 @@ def adapters_part(inputs: Inputs, build: Build) -> PodPart:
     """
     if not inputs.adapters:
         return PodPart()
-    words = (f"{model_file(inputs.models, each.served)}:{each.scale:g}" for each in inputs.adapters)
+    words = (f"{model_file(inputs.models, each.served)}:{round(each.scale, DIGITS):g}" for each in inputs.adapters)
     loaded = ("--lora-scaled", ",".join(words))
     if build.has("--no-cache-prompt"):
         return PodPart(args=(*loaded, "--no-cache-prompt"))

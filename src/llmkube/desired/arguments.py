@@ -63,9 +63,9 @@ def arguments(
         *_options(spec, engine),
         *_mode(spec),
     )
-    flags = (option for option in options if build.has(option[0]) or option[0] not in _VARIABLES)
-    others = (option for option in options if not build.has(option[0]) and option[0] in _VARIABLES)
-    return PodPart(args=tuple(word for option in flags for word in option), env=tuple(map(_variable, others)))
+    by_variable = _VARIABLES.keys() - build.flags
+    flags = tuple(word for option in options if option[0] not in by_variable for word in option)
+    return PodPart(args=flags, env=tuple(_variable(option) for option in options if option[0] in by_variable))
 
 
 def _variable(option: _Option) -> dict[str, str]:

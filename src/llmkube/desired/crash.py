@@ -33,7 +33,7 @@ class _Cause:
 
 
 def _cause(reason: str, pattern: str, step: str, *, lasting: bool = True) -> _Cause:
-    return _Cause(reason, re.compile(pattern, re.IGNORECASE), step, lasting)
+    return _Cause(reason, re.compile(pattern, re.IGNORECASE | re.MULTILINE), step, lasting)
 
 
 _MEMORY = "lower spec.contextSize or spec.parallel, quantise the KV cache (cacheTypeK), or give it more"
@@ -70,7 +70,7 @@ CAUSES = (
     _cause("APIKeysUnreadable", r"\"--api-key-file\": error", "correct the Secret that spec.auth.secretRef names"),
     _cause(
         "InvalidArgument",
-        r"invalid argument: |error while handling argument|to show complete usage",
+        r"invalid argument: |error while handling argument|to show complete usage|^error: --?\w[\w-]*: expected",
         "correct spec.extraArgs or spec.image",
     ),
     _cause(

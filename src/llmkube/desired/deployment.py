@@ -1,10 +1,11 @@
 """The Deployment of an InferenceService: pods that run llama-server on a model's verified file.
 
     deployment_name(isvc_name: str) -> str
-    deployment(isvc: CustomResource, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> dict
+    deployment(isvc: CustomResource, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings,
+               engine: EnginePlan) -> dict
 
 It is the sum of its parts (pod_part.py). The status of the Model must tell path and sha256: a Deployment is rendered
-for verified bytes that can be run only, and ValueError says so otherwise. The selector must never change.
+for verified bytes only, and ValueError says so otherwise. The selector must never change.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from llmkube.desired.arguments import PORT, arguments
 from llmkube.desired.chat_template import template_part
 from llmkube.desired.drafts import draft_part
 from llmkube.desired.drain import drain_part
-from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.engine_log import log_part
 from llmkube.desired.images import engine_image, image_part
 from llmkube.desired.labels import owner_reference, selector, service_labels
@@ -37,7 +37,8 @@ from llmkube.desired.tls import secured, tls_part
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.desired.engine.build import Build
-    from llmkube.desired.inputs import Inputs
+    from llmkube.desired.engine.plan import EnginePlan
+    from llmkube.desired.inputs import Inputs, Served
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource
 
@@ -48,11 +49,11 @@ def deployment_name(isvc_name: str) -> str:
 
 
 def deployment(
-    isvc: CustomResource, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings
+    isvc: CustomResource, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings, engine: EnginePlan
 ) -> dict[str, Any]:
-    """Return the Deployment."""
+    """Return the Deployment of pods that run the engine as it was planned."""
     name = isvc.metadata.name
-    part = combined(_parts(name, spec, inputs, settings))
+    part = combined(_parts(name, spec, inputs, settings, engine))
     labels = service_labels(name)
     return {
         "apiVersion": "apps/v1",
@@ -75,14 +76,16 @@ def deployment(
     }
 
 
-def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings) -> tuple[PodPart, ...]:
+def _parts(
+    name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettings, engine: EnginePlan
+) -> tuple[PodPart, ...]:
     """What every feature adds; what the person says in extraArgs and env comes last."""
     served = inputs.served
     image = engine_image(spec, served.spec, settings)
     return (
         models_part(inputs.models, settings),
         image_part(image, spec, settings),
-        _engine_part(name, spec, inputs, image.build),
+        _engine_part(name, spec, inputs.served, image.build, engine),
         draft_part(spec, inputs, image.build),
         adapters_part(inputs, image.build),
         template_part(spec, inputs.referenced),
@@ -97,15 +100,11 @@ def _parts(name: str, spec: InferenceServiceSpec, inputs: Inputs, settings: Oper
     )
 
 
-def _engine_part(name: str, spec: InferenceServiceSpec, inputs: Inputs, build: Build) -> PodPart:
+def _engine_part(name: str, spec: InferenceServiceSpec, served: Served, build: Build, engine: EnginePlan) -> PodPart:
     """What the engine is told, and what it needs for that."""
-    served = inputs.served
-    planned = engine_plan(spec, inputs)
-    if not isinstance(planned, EnginePlan):
-        raise ValueError(f"{name}: {planned.message}")  # noqa: TRY004 - it is what the spec says that is wrong
-    found = needs(spec, served.spec, planned)
+    found = needs(spec, served.spec, engine)
     files = model_files(name, served)
-    part = arguments(name, spec, served.spec, planned, files=files, threads=found.threads, build=build)
+    part = arguments(name, spec, served.spec, engine, files=files, threads=found.threads, build=build)
     return replace(part, container={"resources": found.manifest()})
 
 

@@ -156,7 +156,7 @@ def _phase(sight: Sight, found: Trouble | None) -> InferencePhase:
 
 
 def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) -> InferencePhase:
-    if _is_late(deployment) or (found and found.lasting):
+    if _is_late(deployment) or (found and found.lasting and _is_seen(deployment)):
         return "Failed"
     if found and found.reason == UNSCHEDULABLE and not deployment.status.ready_replicas:
         return "WaitingForGPU" if sight.gpus else "Pending"
@@ -164,8 +164,13 @@ def _rolling_out(sight: Sight, deployment: Deployment, found: Trouble | None) ->
     return "Progressing" if running or found else "Creating"
 
 
+def _is_seen(deployment: Deployment) -> bool:
+    """Whether pods and conditions may be of the latest template: before, what fails is what was corrected."""
+    return deployment.status.observed_generation >= deployment.metadata.generation
+
+
 def _is_late(deployment: Deployment) -> bool:
-    return deployment.status.observed_generation >= deployment.metadata.generation and any(
+    return _is_seen(deployment) and any(
         each.type == "Progressing" and each.status == "False" and each.reason == LATE
         for each in deployment.status.conditions
     )

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmkube.api.container import ProbeTiming
 from llmkube.desired.service import PORT_NAME
 
 if TYPE_CHECKING:
-    from llmkube.api.container import Probes
+    from llmkube.api.container import Probes, ProbeTiming
 
 _BASE_SECONDS = 180  # the runtime of a GPU, the vocabulary, the warm-up
 _BYTES_PER_SECOND = 20 * 10**6  # a slow network disk
@@ -52,4 +51,4 @@ def _startup(said: ProbeTiming | None, size_bytes: int) -> dict[str, int]:
 
 
 def _probe(said: ProbeTiming | None, own: dict[str, int]) -> dict[str, Any]:
-    return {"httpGet": {"path": "/health", "port": PORT_NAME}} | own | (said or ProbeTiming()).manifest()
+    return {"httpGet": {"path": "/health", "port": PORT_NAME}} | own | (said.manifest() if said else {})

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import RESOLVED
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.gguf.packed import is_current
 from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def clock_time(moment: datetime) -> str:
 def remembered(previous: ModelStatus, spec: ModelSpec, *, generation: int) -> Known | None:
     """Return what the status says of the source that the spec names.
 
-    Another policy that refuses its licence is a reason to ask again: only then a sidecar is looked for.
+    Another policy that refuses its licence is a reason to ask again: only then a sidecar is looked for. So is a layout
+    that an operator of another version has packed.
     """
     found = next((each for each in previous.conditions if each.type == RESOLVED), None)
     if found is None or found.status != "True" or previous.source != spec.source:
@@ -112,6 +114,8 @@ def remembered(previous: ModelStatus, spec: ModelSpec, *, generation: int) -> Kn
     if spec.mmproj_source != (previous.mmproj.source if previous.mmproj else None):
         return None
     if found.observed_generation != generation and _is_refused(previous, spec):
+        return None
+    if previous.memory and previous.memory.layout and not is_current(previous.memory.layout):
         return None
     return Known(
         size_bytes=previous.size_bytes,

@@ -13,9 +13,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmkube.api import quantity
+from llmkube.api.inference import InferenceServiceSpec
+from llmkube.api.model import ModelStatus
 from llmkube.desired import architectures as build
+from llmkube.desired.engine.plan import engine_plan
+from llmkube.desired.engine.split import layer_split
+from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.desired.resources import asked_layers
 from llmkube.desired.settings import ENGINE_BUILD
+from llmkube.kube.objects import CustomResource
 from llmkube.models.licence import is_allowed
 
 if TYPE_CHECKING:
@@ -23,9 +30,6 @@ if TYPE_CHECKING:
 
     from llmkube.api.model import ModelSpec
     from llmkube.desired.resolution import Known
-
-CONTEXT = 8192
-"""Tokens for which it must fit: what a service gets that asks for no other context."""
 
 
 def verdict(spec: ModelSpec, known: Known, *, architectures: Collection[str] = ()) -> Trouble | None:
@@ -98,22 +102,14 @@ def _of_architecture(found: str | None, more: Collection[str]) -> Trouble | None
 
 
 def _of_fit(spec: ModelSpec, known: Known) -> Trouble | None:
-    """Layers that are left to the plan always fit somewhere; a number that the person gives must fit as it is."""
-    gpu, memory, facts = spec.hardware.gpu, known.memory, known.facts
-    if gpu is None or gpu.memory is None or gpu.layers in {None, -1} or memory is None or facts is None:
+    """Layers that are left to the plan always fit somewhere; those that the person gives must fit as they are.
+
+    Planned as for a service that asks for nothing of its own.
+    """
+    if asked_layers(spec) is None and not layer_split(spec):
         return None
-    count = spec.hardware.gpu_count
-    if not count:
-        return None
-    total = (facts.block_count or 0) + 1
-    layers = min(gpu.layers or 0, total)
-    context = min(CONTEXT, facts.context_length or CONTEXT)
-    needed = (memory.weights + memory.kv_cache_per_token * context) * layers // total + memory.compute_estimate
-    room = quantity.to_int(gpu.memory) * count
-    if needed <= room:
-        return None
-    lines = f"{layers} of {total} layers with {context} tokens of context need {quantity.format_bytes(needed)}"
-    there = f"found {count} x {gpu.memory}, {quantity.format_bytes(needed - room)} less"
-    return Trouble(
-        "DoesNotFit", f"spec.hardware.gpu: {lines}, {there}; lower layers, or -1 for as many as fit, or add GPUs"
-    )
+    status = ModelStatus(gguf=known.facts, memory=known.memory, mmproj=known.projector)
+    found = engine_plan(InferenceServiceSpec(model_ref="any"), Inputs(Served(CustomResource(), spec, status)))
+    if isinstance(found, Trouble):
+        return Trouble(found.reason, found.message.removeprefix("Model "))
+    return None

@@ -2,6 +2,7 @@
 
     packed(facts: ModelFacts) -> str | None       None: it would be longer than LONGEST
     unpacked(text: str) -> ModelFacts | None      None: it is none of ours, or damaged
+    is_current(text: str) -> bool
 
 A Model's status holds it, so that neither a restart nor a new service asks a source for a header again. Names and
 texts are left out. Layers of one kind share their shapes, so a model of 80 layers takes about a kilobyte. Pure.
@@ -59,7 +60,7 @@ def packed(facts: ModelFacts) -> str | None:
 @lru_cache(maxsize=REMEMBERED)
 def unpacked(text: str) -> ModelFacts | None:
     """Return the facts, without names and texts."""
-    if not text.startswith(VERSION) or len(text) > LONGEST:
+    if not is_current(text) or len(text) > LONGEST:
         return None
     try:
         found = msgspec.msgpack.decode(_inflated(b64decode(text[len(VERSION) :])), type=_Packed)
@@ -69,6 +70,11 @@ def unpacked(text: str) -> ModelFacts | None:
     if len(blocks) > MOST_LAYERS or len(blocks) != (found.facts.block_count or 0):
         return None
     return replace(found.facts, weights=replace(found.facts.weights, blocks=blocks))
+
+
+def is_current(text: str) -> bool:
+    """Whether it is of the version that is read here."""
+    return text.startswith(VERSION)
 
 
 def _inflated(content: bytes) -> bytes:

@@ -218,3 +218,13 @@ def answer(endpoint: str, prompt: str = "Say hello.", *, tokens: int = 16) -> li
                 choices = json.loads(data).get("choices") or [{}]
                 pieces.append(choices[0].get("delta", {}).get("content") or "")
     return [piece for piece in pieces if piece]
+
+
+def asked(endpoint: str, path: str, body: Object) -> Object:
+    """Return what another path of the endpoint answers."""
+    request = urllib.request.Request(
+        f"{endpoint.partition('/v1')[0]}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        found: Object = json.load(response)
+    return found

@@ -23,6 +23,7 @@ class Load:
     """
 
     base: str
+    key: str = ""
     ended: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     in_flight: int = 0
@@ -40,7 +41,8 @@ class Load:
 
     async def _client(self) -> None:
         connector = aiohttp.TCPConnector(force_close=True)
-        async with aiohttp.ClientSession(self.base, connector=connector, timeout=_TIMEOUT) as session:
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        async with aiohttp.ClientSession(self.base, headers=headers, connector=connector, timeout=_TIMEOUT) as session:
             while not (self.stopping.is_set() and self.total + self.in_flight >= self.enough):
                 self.in_flight += 1
                 try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import struct
@@ -23,6 +24,7 @@ from tests.component.local.local_mode import (
 )
 from tests.component.local.lora import WIDTH, write_adapter
 from tests.component.local.projector import write_projector
+from tests.component.local.streams import Load
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
@@ -328,6 +330,25 @@ def red(side: int = 28) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         chunk(*each) for each in ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
     )
+
+
+async def test_a_key_that_stays_loses_no_stream_while_the_others_rotate(local: LocalMode) -> None:
+    local.apply(secret("rotated", api_keys="first-key\nsecond-key\n"))
+    local.apply(service("rotated", "tiny", parallel=4, auth={"secretRef": {"name": "rotated"}}))
+    endpoint = (await asyncio.to_thread(local.until_ready, "rotated"))["status"]["endpoint"]
+    before = template_of(local, "rotated")
+    load = Load(endpoint.partition("/v1")[0], key="second-key", enough=24)
+    running = asyncio.create_task(load.run())
+    await asyncio.to_thread(until, lambda: load.total, lambda count: count > 4)
+    assert load.in_flight > 0
+    local.apply(secret("rotated", api_keys="second-key\nthird-key\n"))
+    await asyncio.to_thread(until, lambda: template_of(local, "rotated"), lambda found: found != before)
+    await asyncio.to_thread(local.until_ready, "rotated")
+    load.stopping.set()
+    await running
+    assert (load.ended["lost"], load.ended["truncated"]) == (0, 0), f"{dict(load.ended)}; {load.errors[:5]}"
+    assert await asyncio.to_thread(answers, endpoint, "third-key")
+    local.llmkube("delete", "rotated")
 
 
 def test_a_variable_whose_secret_is_missing_is_named_while_the_running_pods_go_on(local: LocalMode) -> None:

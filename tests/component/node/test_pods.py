@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 
 import pytest
 
@@ -238,6 +239,36 @@ async def test_a_container_that_fails_its_liveness_probe_is_restarted(machine, s
     await machine.until(lambda: machine.get("pods", "sick")["status"]["containerStatuses"][0]["restartCount"] >= 1)
     reasons = {one["reason"] for one in machine.registry.list("events")}
     assert {"Unhealthy", "Killing"} <= reasons
+
+
+async def test_a_start_is_seen_when_it_happens_not_when_the_next_look_counts(machine, shell_pod):
+    """The first look comes before the server listens; the second that counts would come after the test's time."""
+    script = "import http.server, sys, time; time.sleep(1); http.server.test(port=8099, bind=sys.argv[1])"
+    probe = {"tcpSocket": {"port": 8099}, "periodSeconds": 600}
+    container = {"command": [sys.executable, "-c", script], "args": ["0.0.0.0"]}
+    machine.create("pods", shell_pod("quick", "", container={**container, "startupProbe": probe}))
+    await machine.until(lambda: machine.get("pods", "quick")["status"]["containerStatuses"][0]["ready"])
+
+
+async def test_a_container_that_a_probe_kills_has_the_probes_own_grace_not_the_pods(machine, shell_pod):
+    exec_probe = {"exec": {"command": ["sh", "-c", "exit 1"]}, "periodSeconds": 1, "failureThreshold": 1}
+    container = {"livenessProbe": {**exec_probe, "terminationGracePeriodSeconds": 1}}
+    script = "trap '' TERM; while :; do sleep 0.05; done"
+    machine.create(
+        "pods", shell_pod("hung", script, policy="Always", container=container, terminationGracePeriodSeconds=600)
+    )
+    await machine.until(lambda: machine.get("pods", "hung")["status"]["containerStatuses"][0]["restartCount"] >= 1)
+    machine.registry.delete("pods", "default", "hung", grace_period=1)
+    await machine.gone("pods", "hung")
+
+
+async def test_a_hook_that_does_not_end_is_ended_with_the_grace_and_told(machine, shell_pod):
+    container = {"lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "sleep 600"]}}}}
+    machine.create("pods", shell_pod("slow", "exec sleep 600", container=container, terminationGracePeriodSeconds=1))
+    await machine.running("slow")
+    machine.registry.delete("pods", "default", "slow")
+    await machine.gone("pods", "slow")
+    assert "FailedPreStopHook" in {one["reason"] for one in machine.registry.list("events")}
 
 
 async def test_a_pod_that_asks_for_gpus_waits_and_says_for_what(machine, shell_pod):

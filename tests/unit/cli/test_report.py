@@ -62,6 +62,12 @@ def test_an_engine_that_was_restarted_points_to_its_previous_log(seen: Any) -> N
     assert "llmkube logs smollm2 --previous" in next_step(found)
 
 
+def test_the_plan_is_told_with_why_it_fits(seen: Any) -> None:
+    plan = {"contextSize": 2048, "gpuLayers": 31, "message": "All 31 layers on 1 GPU, which hold 1Gi"}
+    told = report(Found(seen("InferenceService", {"phase": "Ready"}), {**MANIFEST, "status": {"plan": plan}}))
+    assert "context of 2048 tokens; All 31 layers on 1 GPU, which hold 1Gi" in told
+
+
 def test_the_report_has_all_its_sections(seen: Any) -> None:
     condition = {"type": "Available", "status": "False", "reason": "Crashing", "message": "no pod answers"}
     event = {

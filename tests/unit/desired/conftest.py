@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.layouts import layout, llama
+from tests.layouts import layout, llama, planned
 
 from llmkube.api.group import API_VERSION
 from llmkube.api.inference import InferenceServiceSpec
@@ -89,12 +89,9 @@ def rendered_deployment(
         status: dict[str, Any] | None = None,
         settings: OperatorSettings = settings,
     ) -> dict[str, Any]:
-        return deployment(
-            resource("InferenceService", name),
-            isvc_spec(**isvc or {}),
-            Inputs(Served(resource(), model_spec(**model or {}), model_status(**status or {}))),
-            settings,
-        )
+        spec = isvc_spec(**isvc or {})
+        inputs = Inputs(Served(resource(), model_spec(**model or {}), model_status(**status or {})))
+        return deployment(resource("InferenceService", name), spec, inputs, settings, planned(spec, inputs))
 
     return make
 

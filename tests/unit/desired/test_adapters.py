@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.layouts import planned
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec
 from llmkube.desired.adapters import adapter_model, adapter_name, adapter_trouble, adapters_part
 from llmkube.desired.deployment import deployment
 from llmkube.desired.engine.build import Build
-from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.model_volume import used
 from llmkube.desired.settings import OperatorSettings
@@ -63,7 +63,8 @@ def made(resource: Factory, isvc_spec: Factory) -> Factory:
 @pytest.fixture
 def template(resource: Factory, isvc_spec: Factory, settings: OperatorSettings) -> Factory:
     def make(inputs: Inputs, **isvc: Any) -> dict[str, Any]:
-        found = deployment(resource("InferenceService", "chat"), isvc_spec(**isvc), inputs, settings)
+        spec = isvc_spec(**isvc)
+        found = deployment(resource("InferenceService", "chat"), spec, inputs, settings, planned(spec, inputs))
         pods: dict[str, Any] = found["spec"]["template"]
         return pods
 
@@ -122,6 +123,14 @@ def test_adapters_are_loaded_in_their_order_with_their_scales(
     assert "--lora-scaled" not in words(template(Inputs(served())))
 
 
+@pytest.mark.parametrize(("scale", "told"), [(0.1234567, "0.123457"), (1e-50, "0"), (100.0, "100"), (1e-6, "1e-06")])
+def test_a_scale_is_told_as_precisely_as_the_engine_can_read_it(
+    scale: float, told: str, served: Factory, adapter: Factory, template: Factory
+) -> None:
+    said = words(template(Inputs(served(), adapters=(adapter(scale=scale),))))
+    assert said[said.index("--lora-scaled") + 1].endswith(f":{told}")
+
+
 def test_no_prompt_of_one_request_is_gone_on_from_with_the_scales_of_another(
     served: Factory, adapter: Factory, template: Factory
 ) -> None:
@@ -148,17 +157,16 @@ def test_adapters_are_in_the_claim_of_the_model_and_their_digests_in_the_annotat
 def test_the_memory_of_adapters_is_asked_for_where_they_are(
     served: Factory, adapter: Factory, isvc_spec: Factory
 ) -> None:
-    def planned(inputs: Inputs) -> MemoryPlan:
-        engine = engine_plan(isvc_spec(), inputs)
-        assert isinstance(engine, EnginePlan)
+    def memory_of(inputs: Inputs) -> MemoryPlan:
+        engine = planned(isvc_spec(), inputs)
         assert engine.memory is not None
         return engine.memory
 
     two = (adapter(), adapter("haiku"))
     on_gpu = served(hardware={"accelerator": "cuda", "gpu": {"count": 1}})
-    assert planned(Inputs(served(), adapters=two)).host.total - planned(Inputs(served())).host.total == 6 * MI
-    assert planned(Inputs(on_gpu, adapters=two)).host == planned(Inputs(on_gpu)).host
-    (with_them,), (without,) = planned(Inputs(on_gpu, adapters=two)).devices, planned(Inputs(on_gpu)).devices
+    assert memory_of(Inputs(served(), adapters=two)).host.total - memory_of(Inputs(served())).host.total == 6 * MI
+    assert memory_of(Inputs(on_gpu, adapters=two)).host == memory_of(Inputs(on_gpu)).host
+    (with_them,), (without,) = memory_of(Inputs(on_gpu, adapters=two)).devices, memory_of(Inputs(on_gpu)).devices
     assert with_them.total - without.total == 6 * MI
 
 

@@ -21,7 +21,7 @@ from llmkube.desired.engine.batch import effective_context
 from llmkube.desired.engine.build import LONG_STANDING, Build
 from llmkube.desired.engine.extra import refused_extra_args
 from llmkube.desired.pod_trouble import Trouble
-from llmkube.local.engine.flags import FlagError
+from llmkube.local.engine.flags import VARIABLES, FlagError, from_environment
 from llmkube.local.engine.flags import parse as launcher
 
 Factory = Callable[..., Any]
@@ -126,7 +126,9 @@ def test_the_launcher_of_local_mode_takes_what_any_spec_comes_to_or_names_what_i
     file.write_text("secret\n")
     words = [str(file) if word.startswith("/etc/") else word for word in found["args"]]
     own = words[: len(words) - len(spec.extra_args)]
-    assert ("port", 8080) in launcher(own)
+    variables = {each["name"]: each.get("value", "") for each in found.get("env", ())}
+    assert {name for name in variables if name.startswith("LLAMA_ARG_")} <= VARIABLES.keys()
+    assert ("port", 8080) in launcher([*from_environment(variables), *own])
     with suppress(FlagError):  # of the person's own flags each is taken, or named
         launcher(words)
 

@@ -85,6 +85,12 @@ def test_the_lines_of_a_gpu_that_could_not_be_used_become_a_reason(reason: str, 
     assert found.reason == reason
 
 
+def test_the_launcher_of_local_mode_says_what_it_does_not_take_in_words_of_its_own() -> None:
+    found = crash(2, "Error", "error: --rope-scaling: expected one of none, linear, yarn, found 'x'; correct it\n")
+    assert found is not None
+    assert found.reason == "InvalidArgument"
+
+
 def test_every_cause_is_shown_by_lines() -> None:
     assert {each.reason for each in CAUSES} == {*SEEN, *FROM_SOURCE}
 

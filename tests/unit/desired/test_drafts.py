@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.layouts import layout, llama
+from tests.layouts import layout, llama, planned
 from tests.real_engine import MISSING, program
 
 from llmkube.api.model import GGUFFacts, ModelMemory, Tokenizer
@@ -56,7 +56,8 @@ def small(model: Factory) -> Factory:
 @pytest.fixture
 def rendered(resource: Factory, isvc_spec: Factory, settings: OperatorSettings) -> Factory:
     def make(inputs: Inputs, **isvc: Any) -> dict[str, Any]:
-        made = deployment(resource("InferenceService", "chat"), isvc_spec(**DRAFTED | isvc), inputs, settings)
+        spec = isvc_spec(**DRAFTED | isvc)
+        made = deployment(resource("InferenceService", "chat"), spec, inputs, settings, planned(spec, inputs))
         template: dict[str, Any] = made["spec"]["template"]
         return template
 
@@ -147,17 +148,16 @@ def test_a_draft_goes_where_the_model_is_unless_it_says_otherwise(
 def test_the_memory_of_a_draft_is_planned_with_as_much_context_as_the_model_has(
     model: Factory, small: Factory, isvc_spec: Factory
 ) -> None:
-    def planned(inputs: Inputs) -> Buffers:
-        engine = engine_plan(isvc_spec(**DRAFTED), inputs)
-        assert isinstance(engine, EnginePlan)
+    def memory_of(inputs: Inputs) -> Buffers:
+        engine = planned(isvc_spec(**DRAFTED), inputs)
         assert engine.memory is not None
         return engine.memory.sum
 
-    alone, drafted = planned(Inputs(model())), planned(Inputs(model(), small()))
+    alone, drafted = memory_of(Inputs(model())), memory_of(Inputs(model(), small()))
     own = plan(SMALL_FACTS, EngineOptions(context=4096))
     assert drafted.model - alone.model == own.host.model
     assert drafted.kv - alone.kv == own.host.kv
-    on_gpu = planned(Inputs(model(**GPU), small()))
+    on_gpu = memory_of(Inputs(model(**GPU), small()))
     assert on_gpu.model == drafted.model
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hack.reference import Effect, effects, rows
+from tests.layouts import planned
 from tests.unit.test_documentation import is_there, references
 
 from llmkube.api.crd import crds
@@ -52,7 +53,7 @@ def rendered(
     def render(spec: Mapping[str, Any], effect: Effect) -> Objects:
         isvc, typed = resource("InferenceService", "chat"), isvc_spec(**spec)
         inputs = Inputs(Served(resource(), model_spec(**effect.model), model_status(**effect.status)))
-        made = deployment(isvc, typed, inputs, settings)
+        made = deployment(isvc, typed, inputs, settings, planned(typed, inputs))
         pod = made["spec"]["template"]["spec"]
         beside = accessories(isvc, typed, settings, scale=Scale(typed.replicas), fetches=False)
         objects = {"Deployment": made, "Service": service(isvc, typed), "pod": pod, "engine": pod["containers"][0]}

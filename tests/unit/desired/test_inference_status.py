@@ -203,6 +203,10 @@ def test_a_new_spec_that_only_a_person_can_mend_fails_and_says_so_while_the_old_
     assert degraded[2].endswith("the old pods serve until the spec is corrected, or the one before is applied again")
 
 
+def test_what_failed_before_the_spec_was_corrected_is_no_verdict_on_the_new_one() -> None:
+    assert seen(deployment=deployment(observed=0), pods=(crashed(9),)).phase == "Progressing"
+
+
 def test_a_roll_out_that_took_too_long_says_so_with_what_its_pods_met() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "timed out"}
     status = seen(deployment=deployment(conditions=[late]), pods=(crashed(1),))

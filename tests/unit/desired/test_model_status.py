@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmkube.api.model import GGUFFacts, ModelSpec, ModelStatus, Projector
+from llmkube.api.conditions import Condition
+from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus, Projector
 from llmkube.desired.fetch_result import Done, tick
 from llmkube.desired.fetch_state import Lost, fetch_state
 from llmkube.desired.model_status import Sight, observe
@@ -262,6 +263,36 @@ def test_a_new_policy_that_refuses_the_licence_is_asked_about_once_for_a_sidecar
     assert remembered(status, other, generation=generation + 1) is None
     assert remembered(status, other, generation=generation) is not None
     assert remembered(status, same, generation=generation + 1) is not None
+
+
+def test_a_layout_of_another_version_is_a_reason_to_ask_again(model_spec: Callable[..., ModelSpec]) -> None:
+    def status(layout: str | None) -> ModelStatus:
+        memory = ModelMemory(weights=1, kv_cache_per_token=1, compute_estimate=1, layout=layout)
+        resolved = Condition(
+            type="Resolved",
+            status="True",
+            reason="Resolved",
+            message="",
+            last_transition_time=NOW,
+            observed_generation=1,
+        )
+        return ModelStatus(source=model_spec().source, memory=memory, conditions=(resolved,))
+
+    assert remembered(status("0:of before"), model_spec(), generation=1) is None
+    assert remembered(status("1:of now"), model_spec(), generation=1) is not None
+    assert remembered(status(None), model_spec(), generation=1) is not None
+
+
+def test_a_layout_too_long_for_the_fetchs_last_words_is_kept_of_the_same_bytes() -> None:
+    memory = ModelMemory(weights=1, kv_cache_per_token=1, compute_estimate=1, layout="1:known")
+    before = Known(7, etag="e", facts=GGUFFacts(), memory=memory)
+    told = {"weights": 2, "kvCachePerToken": 2, "computeEstimate": 2}
+    same = Done("0" * 64, 7, "v1/models/a/b/c/d", etag="e", gguf={"architecture": "llama"}, memory=told)
+    confirmed_memory = confirmed(before, same).memory
+    assert confirmed_memory is not None
+    assert (confirmed_memory.weights, confirmed_memory.layout) == (2, "1:known")
+    other = msgspec.structs.replace(same, etag="another")
+    assert confirmed(before, other).memory == ModelMemory.model_validate(told)
 
 
 def test_a_licence_that_was_told_before_the_fetch_stands_beside_the_header_of_the_bytes() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from gguf.constants import MODEL_ARCH_NAMES
+from tests.layouts import layout, llama
 
 from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, Projector
 from llmkube.desired.architectures import KNOWN as ARCHITECTURES
@@ -17,7 +18,9 @@ from llmkube.desired.verdict import remark, summary, verdict
 
 GI = 2**30
 FACTS = GGUFFacts(architecture="llama", quantization="Q4_1", license="mit", context_length=8192, block_count=31)
-KNOWN = Known(GI, facts=FACTS, memory=ModelMemory(weights=8 * GI, kv_cache_per_token=2**17, compute_estimate=GI))
+LAYOUT = layout(llama(layers=31, width=4096, heads=32, context=8192))  # 12 GiB and 4 of cache
+MEMORY = ModelMemory(weights=8 * GI, kv_cache_per_token=2**17, compute_estimate=GI, layout=LAYOUT)
+KNOWN = Known(GI, facts=FACTS, memory=MEMORY)
 Factory = Callable[..., ModelSpec]
 
 
@@ -74,14 +77,21 @@ def test_layers_that_do_not_fit_are_refused_with_the_number_that_is_missing(mode
     refused = verdict(model_spec(hardware=gpu(layers=32)), KNOWN)
     assert refused is not None
     assert refused.reason == "DoesNotFit"
-    assert refused.message.startswith(
-        "spec.hardware.gpu: 32 of 32 layers with 8192 tokens of context need 10Gi, found 1 x 8Gi, 2Gi less; "
-    )
+    assert refused.message.startswith("spec.hardware.gpu: 32 of 32 layers with 8192 tokens of context need 15.8Gi ")
+    assert "on GPU 0, which has 7.4Gi for the engine: " in refused.message
+    assert " layers would fit" in refused.message
 
 
-@pytest.mark.parametrize("fields", [{}, {"layers": -1}, {"layers": 16}, {"layers": 32, "count": 2}, {"layers": 0}])
+@pytest.mark.parametrize("fields", [{}, {"layers": -1}, {"layers": 13}, {"layers": 26, "count": 2}, {"layers": 0}])
 def test_what_fits_or_is_left_to_the_plan_is_accepted(fields: dict[str, Any], model_spec: Factory) -> None:
     assert verdict(model_spec(hardware=gpu(**fields)), KNOWN) is None
+
+
+def test_a_layer_split_that_is_not_of_all_layers_is_refused_before_the_download(model_spec: Factory) -> None:
+    split = {"strategy": "layer", "layerSplit": ["0-9", "10-20"]}
+    refused = verdict(model_spec(hardware=gpu(count=2, memory="24Gi", sharding=split)), KNOWN)
+    assert refused is not None
+    assert refused.message.startswith("spec.hardware.gpu.sharding.layerSplit: expected 31 layers")
 
 
 def test_another_quantisation_than_expected_is_a_remark_alone(model_spec: Factory) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from llmkube.local.engine.flags import FLAGS, FlagError, parse
+from llmkube.local.engine.flags import FLAGS, FlagError, from_environment, parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +79,12 @@ def test_every_flag_of_the_serving_document_is_known() -> None:
         "--cache-ram --api-key-file --embedding --reranking --threads-batch --no-jinja --pooling"
     )
     assert set(rendered.split()) <= set(FLAGS)
+
+
+def test_what_an_engine_of_unknown_build_is_told_by_its_environment_is_honoured_and_flags_win() -> None:
+    environ = {"LLAMA_ARG_CACHE_RAM": "512", "LLAMA_ARG_JINJA": "0", "LLAMA_ARG_FLASH_ATTN": "on", "OTHER": "1"}
+    words = from_environment(environ)
+    assert words == ["--cache-ram", "512", "--flash-attn", "on", "--no-jinja"]
+    settings = dict(parse([*words, "--cache-ram", "0"]))
+    assert (settings["cache_ram_mib"], settings["use_jinja"]) == (0, False)
+    assert from_environment({"LLAMA_ARG_JINJA": "1"}) == ["--jinja"]

@@ -126,3 +126,37 @@ async def test_a_connection_that_breaks_behind_the_proxy_breaks_in_front_and_not
         return "closed"
 
     assert await with_listener(serve, client) == "closed"
+
+
+async def test_a_connection_lives_on_when_the_pod_behind_it_gets_no_more_and_the_next_goes_elsewhere():
+    async def serve(reader, writer):
+        writer.write(await reader.readline())
+        writer.close()
+
+    async def other(reader, writer):
+        writer.write(b"other")
+        writer.close()
+
+    first, second = [await asyncio.start_server(each, "127.0.0.1", 0) for each in (serve, other)]
+    ports = [each.sockets[0].getsockname()[1] for each in (first, second)]
+    async with asyncio.TaskGroup() as group:
+        listener = Listener(group, [Endpoint("127.0.0.1", ports[0])])
+        await listener.open(Endpoint("127.0.0.1", 0))
+        front = listener._server.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", front)
+        writer.write(b"half a li")
+        await asyncio.sleep(0.1)
+        listener.use([Endpoint("127.0.0.1", ports[1])])
+        late, late_writer = await asyncio.open_connection("127.0.0.1", front)
+        late_writer.write_eof()
+        assert await late.read() == b"other"
+        writer.write(b"ne\n")
+        assert await reader.read() == b"half a line\n"
+        for each in (writer, late_writer, listener, first, second):
+            each.close()
+
+
+def test_the_slices_of_a_service_have_its_labels():
+    one = service()
+    labelled = {**one, "metadata": {**one["metadata"], "labels": {"team": "ml"}}}
+    assert [each["metadata"]["labels"]["team"] for each in slices(labelled, [])] == ["ml"]

@@ -2,6 +2,7 @@
 
     build_of(image: str, *, told: int | None = None) -> Build
     Build(number: int | None)
+        .flags: frozenset[str]
         .has(flag: str) -> bool           in any spelling, --a_b for --a-b
         .values(flag: str) -> int         how many words follow it
         .nearest(flag: str) -> str | None
@@ -29,6 +30,7 @@ _OLD = """
 --model --alias --mmproj --host --port --ctx-size --parallel --threads --n-gpu-layers --split-mode --tensor-split
 --main-gpu --cache-type-k --cache-type-v --batch-size --ubatch-size --metrics --slots --jinja --embeddings --reranking
 --reasoning-format --api-key-file --ssl-key-file --ssl-cert-file --lora-scaled --chat-template-file --model-draft
+--gpu-layers-draft
 """
 LONG_STANDING = frozenset(_OLD.split())
 """What a build of unknown number is trusted to have."""
@@ -53,7 +55,12 @@ class Build:
 
     def has(self, flag: str) -> bool:
         """Whether it takes the flag; for an unknown build, whether every build of some age does."""
-        return spelled(flag) in (LONG_STANDING if self.number is None else _flags(self.number))
+        return spelled(flag) in self.flags
+
+    @property
+    def flags(self) -> frozenset[str]:
+        """All of them, in every spelling."""
+        return LONG_STANDING if self.number is None else _flags(self.number)
 
     def values(self, flag: str) -> int:
         """How many words follow it; 1 where that is not known."""
@@ -61,8 +68,7 @@ class Build:
 
     def nearest(self, flag: str) -> str | None:
         """The flag that the person may have meant."""
-        known = _flags(self.number) if self.number is not None else LONG_STANDING
-        return next(iter(difflib.get_close_matches(spelled(flag), known, n=1, cutoff=0.6)), None)
+        return next(iter(difflib.get_close_matches(spelled(flag), self.flags, n=1, cutoff=0.6)), None)
 
 
 def build_of(image: str, *, told: int | None = None) -> Build:

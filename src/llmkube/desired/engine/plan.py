@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api import quantity
 from llmkube.desired.conditions import one_line
+from llmkube.desired.engine.balance import UNBOUNDED, balanced, even
 from llmkube.desired.engine.batch import BATCH, UBATCH, Batches, Context, batches, effective_context
 from llmkube.desired.engine.beside import Beside, adapter_bytes, beside, layout_of
 from llmkube.desired.engine.split import SplitError, counts, layer_split, split_mode
@@ -23,7 +24,6 @@ from llmkube.gguf.packed import unpacked
 from llmkube.gguf.plan.fit import fits, largest_context, most_layers, reserve_of
 from llmkube.gguf.plan.memory import plan
 from llmkube.gguf.plan.options import Draft, EngineOptions, PlanError
-from llmkube.gguf.plan.placement import place
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from llmkube.gguf.facts import ModelFacts
     from llmkube.gguf.plan.buffers import MemoryPlan
 
-UNBOUNDED = 2**62
 REMEMBERED = 4096
+Free = tuple[int, ...]
+"""Bytes of each GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,28 +148,29 @@ def _fitted(drafted: EnginePlan, layout: str, wanted: EngineOptions, draft: Besi
     if not drafted.gpus or drafted.room is None:
         return replace(drafted, memory=plan(facts, wanted))
     free = (drafted.room,) * drafted.gpus
-    is_given = drafted.layers is not None
-    layers = drafted.layers if is_given else _most(facts, wanted, free)
-    taken = replace(wanted, gpu_layers=layers if layers is not None else -1)
-    planned = plan(facts, taken, free=free)
-    if not fits(planned, free, UNBOUNDED) or not (layers or is_given):
+    found = _placed(facts, wanted, free, is_given=drafted.layers is not None)
+    if found is None:
         return _too_large(drafted.room, facts, wanted, free)
-    shares = drafted.tensor_split or _shares(taken, facts, free)
-    return replace(drafted, layers=layers, tensor_split=shares, memory=planned)
+    shares = drafted.tensor_split or tuple(int(share) for share in found.tensor_split)
+    planned = plan(facts, found, free=free)
+    return replace(drafted, layers=planned.gpu_layers, tensor_split=shares, memory=planned)
 
 
-def _shares(taken: EngineOptions, facts: ModelFacts, free: tuple[int, ...]) -> tuple[int, ...]:
-    """Layers of each GPU, told to the engine, which would share them out by what it finds free at that moment."""
-    if taken.gpus < 2 or taken.split_mode == "none" or not taken.gpu_layers:
-        return ()
-    if taken.split_mode != "layer":
-        return (1,) * taken.gpus
-    places = place(taken, facts.block_count or 0, free)
-    where = (*places.layers, places.output)
-    return tuple(where.count(index) for index in range(taken.gpus))
+def _placed(facts: ModelFacts, wanted: EngineOptions, free: Free, *, is_given: bool) -> EngineOptions | None:
+    """Options that fit: all that is wanted, evenly or else balanced, or as many layers as do; None where none do."""
+    if wanted.tensor_split or wanted.split_mode == "none" or wanted.gpus < 2:
+        if fits(plan(facts, wanted, free=free), free, UNBOUNDED):
+            return wanted
+    elif shares := balanced(facts, wanted, free):
+        return replace(wanted, tensor_split=tuple(map(float, shares)))
+    layers = 0 if is_given else _most(facts, wanted, free)
+    if not layers:
+        return None
+    fewer = replace(wanted, gpu_layers=layers)
+    return replace(fewer, tensor_split=tuple(map(float, even(facts, fewer))))
 
 
-def _too_large(room: int, facts: ModelFacts, wanted: EngineOptions, free: tuple[int, ...]) -> Trouble:
+def _too_large(room: int, facts: ModelFacts, wanted: EngineOptions, free: Free) -> Trouble:
     """What is missing where, and what would help."""
     planned = plan(facts, wanted, free=free)
     index, device = max(enumerate(planned.devices), key=lambda pair: pair[1].total)
@@ -183,5 +185,5 @@ def _too_large(room: int, facts: ModelFacts, wanted: EngineOptions, free: tuple[
     return Trouble("DoesNotFit", one_line(f"Model spec.hardware.gpu: {need}, {has}; {fix}"))
 
 
-def _most(facts: ModelFacts, wanted: EngineOptions, free: tuple[int, ...]) -> int:
+def _most(facts: ModelFacts, wanted: EngineOptions, free: Free) -> int:
     return most_layers(facts, wanted, free, UNBOUNDED)

@@ -15,7 +15,7 @@ def told(engine: EnginePlan, host: int | None) -> str:
     """Return one line. `host`: bytes of the host, all that the pod asks for."""
     of_host = f"; {format_bytes(host)} on the host" if host else ""
     if engine.memory is None:
-        return "The model's header does not say enough to plan its memory"
+        return "Not planned: the Model's status.memory.layout does not say what its layers are"
     if not engine.gpus:
         return f"All {engine.total} layers on the CPU{of_host}"
     return f"{_of_gpus(engine, engine.memory)}{of_host}"

@@ -52,12 +52,22 @@ class _Devices:
 
     def needed(self, device: int) -> int:
         """Bytes on one device."""
+        part = self._part(device)
+        key = _key(part)
+        if key not in self.done:
+            graph = Graph()
+            Walk(graph, self.facts, self.batch, part).through()
+            self.done[key] = peak(graph)
+        return self.done[key]
+
+    def _part(self, device: int) -> Part:
+        """What the device has of the model, and what it takes from others."""
         layers = self.places.layers[: len(self.kinds)]
         mine = [kind for kind, place in zip(self.kinds, layers, strict=True) if place == device]
         reads = device == HOST
         ends = self.facts.architecture not in WITHOUT_OUTPUT or "output_norm.weight" in self.facts.weights.names
         output = self.places.output if ends else layers[-1]
-        part = Part(
+        return Part(
             kinds=_walked(mine),
             reads=reads,
             mixes=layers[0] == device,
@@ -70,22 +80,6 @@ class _Devices:
             adds_up=self._added_up(device),
             is_normed=self._is_normed(device),
         )
-        key = (
-            tuple(id(kind) for kind in part.kinds),
-            part.reads,
-            part.mixes,
-            part.cuts,
-            part.ends,
-            part.strays,
-            part.layers,
-            id(part.adds_up),
-            part.is_normed,
-        )
-        if key not in self.done:
-            graph = Graph()
-            Walk(graph, self.facts, self.batch, part).through()
-            self.done[key] = peak(graph)
-        return self.done[key]
 
     def lent(self) -> int:
         """Bytes on the first GPU for the host's layers, which it works out for batches of prompts (op offload).
@@ -235,3 +229,9 @@ def _asked(kinds: Sequence[Kind], of: Batch) -> Asked:
 def _rotations(kind: Kind, of: Batch) -> int:
     keys, values = rotation(kind.heads)
     return 0 if kind.block.has("attn_kv_a_mqa") else keys * of.turns_keys + values * of.turns_values
+
+
+def _key(part: Part) -> tuple[object, ...]:
+    """By what the walks of two devices of one model differ."""
+    ends = (part.reads, part.mixes, part.cuts, part.ends, part.is_normed)
+    return (tuple(id(kind) for kind in part.kinds), *ends, part.strays, part.layers, id(part.adds_up))

@@ -14,7 +14,7 @@ import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from llmkube.local.engine.flags import FLAGS, FlagError, parse
+from llmkube.local.engine.flags import FLAGS, VARIABLES, FlagError, from_environment, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,12 +34,12 @@ def main(arguments: Sequence[str]) -> int:
         print(f"version: xllamacpp {version('xllamacpp')}")
         return 0
     try:
-        settings = parse(arguments)
+        settings = parse([*from_environment(os.environ), *arguments])
     except FlagError as error:
         return _fail(2, str(error))
     if not any(attribute == "model.path" for attribute, _ in settings):
         return _fail(2, "--model: expected the path of a GGUF, found none; give it one")
-    for name in sorted(name for name in os.environ if name.startswith("LLAMA_ARG_")):
+    for name in sorted(name for name in os.environ if name.startswith("LLAMA_ARG_") and name not in VARIABLES):
         _say(f"warning: {name}: not read by this launcher; give llama-server's flag instead")
     return _serve(_parameters([*DEFAULTS, *settings]))
 

@@ -234,3 +234,27 @@ _TABLE = (
     *_switch("--ui --webui", "ui"),
 )
 FLAGS: Mapping[str, Flag] = {name: flag for flag in _TABLE for name in flag.names}
+VARIABLES: Mapping[str, str] = {
+    "LLAMA_ARG_CACHE_RAM": "--cache-ram",
+    "LLAMA_ARG_CACHE_PROMPT": "--cache-prompt",
+    "LLAMA_ARG_FLASH_ATTN": "--flash-attn",
+    "LLAMA_ARG_LOG_VERBOSITY": "--log-verbosity",
+    "LLAMA_ARG_JINJA": "--jinja",
+    "LLAMA_ARG_THINK_BUDGET": "--reasoning-budget",
+    "LLAMA_ARG_SPEC_TYPE": "--spec-type",
+    "LLAMA_ARG_SPEC_DRAFT_N_MAX": "--spec-draft-n-max",
+    "LLAMA_ARG_SPEC_DRAFT_N_MIN": "--spec-draft-n-min",
+}
+"""What the operator tells an engine by its environment, where its build is unknown or the person may say otherwise."""
+
+
+def from_environment(environ: Mapping[str, str]) -> list[str]:
+    """Return the flags that variables stand for; those of the command line come after them, and win."""
+    found: list[str] = []
+    for variable, flag in VARIABLES.items():
+        value = environ.get(variable)
+        if value is None:
+            continue
+        is_off = value.lower() in {"0", "false", "off", "disabled"}
+        found += [flag, value] if FLAGS[flag].value else [flag.replace("--", "--no-", 1) if is_off else flag]
+    return found

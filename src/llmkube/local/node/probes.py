@@ -16,6 +16,7 @@ import aiohttp
 if TYPE_CHECKING:
     from llmkube.local.objects import Object
 
+EAGER_PERIOD = 0.1
 Execute = Callable[[list[str], float], Awaitable[tuple[int, str]]]
 """Command and time limit to exit code and output, in the container's environment."""
 
@@ -121,15 +122,39 @@ async def _tcp(action: Object, target: Target) -> Outcome:
 
 
 async def watch(
-    probe: Object, target: Target, *, on_outcome: Callable[[Outcome], None], on_state: Callable[[bool], None]
+    probe: Object,
+    target: Target,
+    *,
+    on_outcome: Callable[[Outcome], None],
+    on_state: Callable[[bool], None],
+    eager: bool = False,
 ) -> None:
-    """Asks for ever; reports every outcome, and the state each time that it is decided anew."""
+    """Asks for ever; reports every outcome, and the state each time that it is decided anew.
+
+    An eager one looks many times between two looks that count, and a success counts at once: a period is whole
+    seconds, and whoever waits for a start waits for it as well.
+    """
     verdict = Verdict.of(probe)
     await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
+    period = float(probe.get("periodSeconds") or 10)
+    early: Outcome | None = None
     while True:
-        outcome = await check(probe, target, timeout=probe.get("timeoutSeconds") or 1)
+        outcome = early or await check(probe, target, timeout=probe.get("timeoutSeconds") or 1)
         before, verdict = verdict.state, verdict.after(outcome)
         on_outcome(outcome)
         if verdict.state is not None and verdict.state != before:
             on_state(verdict.state)
-        await asyncio.sleep(probe.get("periodSeconds") or 10)
+        early = await _success_within(period, probe, target, eager=eager)
+
+
+async def _success_within(seconds: float, probe: Object, target: Target, *, eager: bool) -> Outcome | None:
+    """Return after so many seconds, or with the first success before; no command is run for it."""
+    loop = asyncio.get_running_loop()
+    end, wait = loop.time() + seconds, EAGER_PERIOD if eager and "exec" not in probe else seconds
+    while (left := end - loop.time()) > 0:
+        await asyncio.sleep(min(left, wait))
+        if left > wait:
+            outcome = await check(probe, target, timeout=min(left, probe.get("timeoutSeconds") or 1))
+            if outcome.ok:
+                return outcome
+    return None

@@ -76,18 +76,18 @@ class Probing:
             return True
         decided: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch("Startup", probe, decided.set_result))
+            watching = group.create_task(self._watch("Startup", probe, decided.set_result, eager=True))
             ok = await decided
             watching.cancel()
         self._must_live("startup", probe, ok=ok)
         return ok
 
-    async def _watch(self, kind: str, probe: Object, on_state: Callable[[bool], None]) -> None:
+    async def _watch(self, kind: str, probe: Object, on_state: Callable[[bool], None], *, eager: bool = False) -> None:
         def on_outcome(outcome: Outcome) -> None:
             if not outcome.ok:
                 self._event("Unhealthy", f"{kind} probe failed: {outcome.message}")
 
-        await probes.watch(probe, self._target, on_outcome=on_outcome, on_state=on_state)
+        await probes.watch(probe, self._target, on_outcome=on_outcome, on_state=on_state, eager=eager)
 
     def _must_live(self, kind: str, probe: Object, *, ok: bool) -> None:
         if not ok:

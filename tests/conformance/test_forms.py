@@ -37,6 +37,43 @@ async def test_a_table_has_columns_and_a_row_for_each_object(api: Client, here: 
     )
 
 
+PATHS = [{"pathType": "Prefix", "path": "/", "backend": {"service": {"name": "s", "port": {"name": "http"}}}}]
+RULES = [{"host": f"{name}.example", "http": {"paths": PATHS}} for name in "abcd"]
+LABELS = {"matchLabels": {"b": "2", "a": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "kind", "spec", "shown"),
+    [
+        (
+            "networking.k8s.io",
+            "ingresses",
+            "Ingress",
+            {"ingressClassName": "c", "rules": RULES, "tls": [{"hosts": ["a.example"]}]},
+            {"Class": "c", "Hosts": "a.example,b.example,c.example + 1 more...", "Address": "", "Ports": "80, 443"},
+        ),
+        ("networking.k8s.io", "networkpolicies", "NetworkPolicy", {"podSelector": LABELS}, {"Pod-Selector": "a=1,b=2"}),
+        (
+            "policy",
+            "poddisruptionbudgets",
+            "PodDisruptionBudget",
+            {"maxUnavailable": 1, "selector": LABELS},
+            {"Min Available": "N/A", "Max Unavailable": "1", "Allowed Disruptions": 0},
+        ),
+    ],
+)
+async def test_what_stands_beside_a_service_has_the_columns_of_kubernetes(
+    api: Client, here: Places, group: str, plural: str, kind: str, spec: object, shown: dict[str, object]
+) -> None:
+    where = f"/apis/{group}/v1/namespaces/{here.namespace}/{plural}"
+    await api.post(where, {"apiVersion": f"{group}/v1", "kind": kind, "metadata": {"name": "one"}, "spec": spec})
+    table = (await api.table(f"{where}/one")).body
+    names = [each["name"] for each in table["columnDefinitions"]]
+    cells = dict(zip(names, table["rows"][0]["cells"], strict=True))
+    assert names == ["Name", *shown, "Age"]
+    assert {name: cells[name] for name in shown} == shown
+
+
 async def test_a_definition_says_which_columns_a_table_has(api: Client, here: Places) -> None:
     await api.post(here.models, model("one"))
     answer = await api.table(here.models)

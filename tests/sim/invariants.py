@@ -109,7 +109,8 @@ def projection(state: State) -> dict[str, Any]:
         if Key(key.namespace, each["spec"]["modelRef"]) in ready and each.get("status", {}).get("phase") != "Failed":
             served.add(key)
         told[f"inferenceservices {key}"] = status_of(each) if key in served else model_ready(each)
-    for resource, owned in (("deployments", served), ("services", served), ("persistentvolumeclaims", ready)):
+    beside = (("poddisruptionbudgets", served), ("networkpolicies", served))
+    for resource, owned in (("deployments", served), ("services", served), *beside, ("persistentvolumeclaims", ready)):
         for each in state.items(resource):
             if owners_of(each) & owned or not is_owned(each, state):
                 told[f"{resource} {key_of(each)}"] = intent_of(each)

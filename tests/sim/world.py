@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tests.sim.ownership import Manifest
     from tests.sim.state import State
 
-CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", "endpointslices", "pods")
+BESIDE = ("networkpolicies", "poddisruptionbudgets", "ingresses", "httproutes", "podmonitors")
+CHILDREN = ("persistentvolumeclaims", "jobs", "deployments", "services", *BESIDE, "endpointslices", "pods")
 
 
 class World:

@@ -43,7 +43,7 @@ class InferenceInputs:
         lacking = held(spec, referenced)
         models = self._models(key, spec)
         if isinstance(models, Trouble):
-            return Missing(waiting=models, held=lacking)
+            return Missing(waiting=models, held=lacking or self._unfit_already(key, spec))
         lacking = lacking or unfit(models)
         return Missing(held=lacking) if lacking else replace(models, referenced=referenced)
 
@@ -62,6 +62,25 @@ class InferenceInputs:
         adapters = [self._adapter(key, each) for each in spec.lora_adapters]
         missing = next((each for each in adapters if isinstance(each, Trouble)), None)
         return missing or Inputs(served, draft, tuple(each for each in adapters if isinstance(each, Adapter)))
+
+    def _unfit_already(self, key: Key, spec: InferenceServiceSpec) -> Trouble | None:
+        """What the headers alone tell, while the bytes are still being fetched."""
+        served = self._described(key.namespace, spec.model_ref)
+        if served is None:
+            return None
+        draft = self._described(key.namespace, spec.speculative.draft_model_ref) if spec.speculative else None
+        names = ((each.name, adapters.adapter_name(key.name, each.name)) for each in spec.lora_adapters)
+        found = ((name, self._described(key.namespace, model)) for name, model in names)
+        return unfit(Inputs(served, draft, tuple(Adapter(name, each) for name, each in found if each)))
+
+    def _described(self, namespace: str, name: str) -> Served | None:
+        """A Model whose status is about the source that its spec names, whether its bytes are there or not."""
+        found = self.caches.models.store.get(Key(namespace, name))
+        spec = spec_of(found, ModelSpec) if found else None
+        if found is None or not isinstance(spec, ModelSpec):
+            return None
+        status = status_of(found, ModelStatus)
+        return Served(with_kind(found, MODEL), spec, status) if status.source == spec.source else None
 
     def _adapter(self, key: Key, adapter: LoraAdapter) -> Adapter | Trouble:
         where, name = adapters.where(adapter.name), adapters.adapter_name(key.name, adapter.name)

@@ -54,8 +54,8 @@ def _access(spec: InferenceServiceSpec) -> Manifest:
     """A pod is scraped by its address, which no certificate names: what is asked for is told by the selector."""
     found: Manifest = {}
     if spec.auth is not None:
-        secret = spec.auth.secret_ref
-        found["authorization"] = {"type": "Bearer", "credentials": {"name": secret.name, "key": secret.key}}
+        secret, key = spec.auth.secret_ref, spec.auth.metrics_key
+        found["authorization"] = {"type": "Bearer", "credentials": {"name": secret.name, "key": key or secret.key}}
     if spec.endpoint.tls is not None:
         found["tlsConfig"] = {"insecureSkipVerify": True}
     return found

@@ -157,6 +157,25 @@ async def test_other_keys_are_another_template(
     assert versions[0] != versions[1]
 
 
+async def test_a_draft_that_does_not_fit_is_told_by_its_header_while_it_is_fetched(
+    world: World, known: Caches, reconciler: InferenceReconciler, settled: Callable[[], Any]
+) -> None:
+    world.keys = "one"
+    told = {"vocabularySize": 49152, "tokenizer": {"model": "gpt2"}}
+    status = MODEL_STATUS | {"source": "https://h/m.gguf", "gguf": told}
+    known.models.store.apply(resource("tiny", {"source": "https://h/m.gguf"}, status))
+    coming = {"phase": "Downloading", "source": "https://h/s.gguf", "gguf": told | {"vocabularySize": 32000}}
+    known.models.store.apply(resource("small", {"source": "https://h/s.gguf"}, coming))
+    spec = {"modelRef": "tiny", "speculative": {"draftModelRef": "small"}}
+    known.inference_services.store.apply(resource("chat", spec, {}))
+    await reconciler.reconcile(CHAT)
+    reasons = world.reasons()
+    assert (reasons["Degraded"], reasons["ModelReady"]) == ("DraftVocabularyDiffers", "ModelNotReady")
+    known.models.store.apply(resource("small", {"source": "https://h/other.gguf"}, coming))
+    await reconciler.reconcile(CHAT)
+    assert world.reasons()["Degraded"] == "AsExpected", "what was said of another source is not held against it"
+
+
 async def test_a_service_that_is_gone_refers_to_nothing(
     world: World, known: Caches, reconciler: InferenceReconciler, settled: Callable[[], Any], clock: HeldClock
 ) -> None:

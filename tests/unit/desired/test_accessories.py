@@ -187,6 +187,13 @@ def test_a_pod_monitor_scrapes_with_the_api_key_and_by_https_where_the_engine_as
     assert guarded["authorization"]["credentials"] == {"name": "keys", "key": "api-keys"}
 
 
+def test_a_pod_monitor_scrapes_with_a_key_of_its_own_where_there_are_several(beside: Factory) -> None:
+    auth = {"secretRef": {"name": "keys"}, "metricsKey": "scraper"}
+    made = beside(settings=OperatorSettings(scrape="podmonitor"), auth=auth)["PodMonitor"]
+    (endpoint,) = made["spec"]["podMetricsEndpoints"]
+    assert endpoint["authorization"]["credentials"] == {"name": "keys", "key": "scraper"}
+
+
 def scraped(made: Manifest) -> Manifest:
     found: Manifest = made["spec"]["template"]["metadata"]["annotations"]
     return {name: value for name, value in found.items() if name.startswith("prometheus.io/")}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from llmkube.local.apiserver import access_columns as access
 from llmkube.local.apiserver.pod_columns import pod_ready, pod_restarts, pod_status
 from llmkube.local.objects import condition_is_true, parse_time, spec_of, status_of
 
@@ -253,6 +254,22 @@ BUILTIN: Mapping[str, tuple[Column, ...]] = {
         Column("AddressType", lambda obj, _: obj.get("addressType")),
         Column("Ports", _slice_ports),
         Column("Endpoints", _endpoints),
+        AGE,
+    ),
+    "ingresses.networking.k8s.io": (
+        NAME,
+        Column("Class", access.ingress_class),
+        Column("Hosts", access.ingress_hosts),
+        Column("Address", access.ingress_address),
+        Column("Ports", access.ingress_ports),
+        AGE,
+    ),
+    "networkpolicies.networking.k8s.io": (NAME, Column("Pod-Selector", access.policy_pods), AGE),
+    "poddisruptionbudgets.policy": (
+        NAME,
+        Column("Min Available", access.budget_least),
+        Column("Max Unavailable", access.budget_most),
+        Column("Allowed Disruptions", _status("disruptionsAllowed", 0), kind="integer"),
         AGE,
     ),
     "leases.coordination.k8s.io": (NAME, Column("Holder", _spec("holderIdentity", "")), AGE),

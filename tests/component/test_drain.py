@@ -160,6 +160,49 @@ async def test_where_the_kernel_has_no_table_of_connections_the_hook_waits_for_i
     assert output == b"slept 7\n"
 
 
+def row(state: str, queue: int = 0, *, port: int = 8080) -> str:
+    """A line of /proc/net/tcp, as Linux 6 writes it."""
+    where = f"0100007F:{port:04X} 0200007F:D431"
+    return (
+        f"   0: {where} {state} {queue:08X}:00000000 00:00000000 00000000     0        0 31337 1 0000 20 4 30 10 -1\n"
+    )
+
+
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+ESTABLISHED, SYN_RECV, FIN_WAIT1, FIN_WAIT2 = "01", "03", "04", "05"
+TIME_WAIT, CLOSE_WAIT, LAST_ACK, LISTEN = "06", "08", "09", "0A"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        (row(ESTABLISHED), True),
+        (row(SYN_RECV), True),
+        (row(CLOSE_WAIT), True),
+        (row(FIN_WAIT1, 300), True),
+        (row(LAST_ACK, 300), True),
+        (row(FIN_WAIT1, 1), False),
+        (row(LAST_ACK, 1), False),
+        (row(FIN_WAIT2), False),
+        (row(TIME_WAIT), False),
+        (row(LISTEN), False),
+        (row(ESTABLISHED, port=8081), False),
+        ("", False),
+    ],
+)
+async def test_the_hook_waits_for_what_may_still_bring_or_take_bytes(
+    tmp_path: Path, shell: str, line: str, *, counts: bool
+) -> None:
+    (tmp_path / "tcp").write_text(HEAD + row(LISTEN) + line)
+    words = [shutil.which(shell) or shell, *(["sh"] if shell == "busybox" else [])]
+    script = "sleep() { echo slept; }\n" + SCRIPT.replace("/proc/net/", f"{tmp_path}/")
+    command = [*words, "-c", script, "drain", HOST, "8080", "0", "9"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.count(b"slept") == (9 if counts else 1)
+
+
 @pytest.mark.parametrize(("first", "ends"), [("exec {}", False), ("{} & wait", True)])
 async def test_sigterm_ends_an_engine_that_loads_unless_it_is_process_1(
     tmp_path: Path, first: str, *, ends: bool

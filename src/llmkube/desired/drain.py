@@ -32,8 +32,9 @@ esac
 is_connected() {
   for table in /proc/net/tcp /proc/net/tcp6; do
     [ -r $table ] || continue
-    while read -r _ here _ state _; do
-      case $here in $engine) case $state in 01 | 03 | 04 | 08 | 09) return 0 ;; esac ;; esac
+    while read -r _ here _ state queues _; do
+      case $here in $engine) ;; *) continue ;; esac
+      case $state/$queues in 0[49]/0000000[01]:*) ;; 0[13489]/*) return 0 ;; esac
     done <$table
   done
   return 1
@@ -48,9 +49,11 @@ while [ $waited -lt "$most" ]; do
 done
 """
 """sh SCRIPT HOST PORT LEAST MOST: ends as soon as two looks in a row, a second apart, found no connection to HOST:PORT
-that may still bring or take bytes (established, being opened, half closed, or last bytes not acknowledged), not before
-LEAST seconds and not after MOST. HOST 0.0.0.0 is every address, as it is to the engine. Where there is no table (an
-operating system that is not Linux) it waits for the whole time. include/net/tcp_states.h has the states."""
+that may still bring or take bytes (established, being opened, half closed, or closed with bytes on their way), not
+before LEAST seconds and not after MOST. One of which only the end is not acknowledged (a queue of 1) does not count:
+who went away without a word never acknowledges it. HOST 0.0.0.0 is every address, as it is to the engine. Where there
+is no table (an operating system that is not Linux) it waits for the whole time. include/net/tcp_states.h has the
+states."""
 
 
 def hook(grace_seconds: int) -> dict[str, Any]:

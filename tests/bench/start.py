@@ -22,6 +22,7 @@ from tests.component.local.local_mode import LocalMode, ModelServer, model, serv
 from tests.component.local.test_crashes import engines
 
 NAME = "start"
+SETTLE = 2.0  # what follows an engine's end is over: its pod goes, the operator tells
 PERIOD = 0.05  # a client that asks more often takes the CPU of an engine that loads
 _OBJECT = ("apis/inference.llmkube.dev/v1alpha1/namespaces/default/inferenceservices", NAME)
 _QUESTION = {"messages": [{"role": "user", "content": "Say hello."}], "stream": True, "max_tokens": 1}
@@ -67,12 +68,14 @@ def _round(local: LocalMode, endpoint: str) -> tuple[float, float]:
 def _stop(local: LocalMode) -> None:
     local.patch({"spec": {"replicas": 0}}, *_OBJECT)
     until(lambda: engines(local), lambda found: found == [])
+    time.sleep(SETTLE)
 
 
 def _bare(command: list[str]) -> float:
     host, port = (command[command.index(flag) + 1] for flag in ("--host", "--port"))
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = subprocess.DEVNULL  # a session of its own, as the node gives it: Linux shares the CPU out by sessions
+    process = subprocess.Popen(command, stdout=quiet, stderr=quiet, start_new_session=True)
     try:
         return _first_token(f"http://{host}:{port}/v1/chat/completions", since=began)
     finally:

@@ -9,6 +9,7 @@ process, before the informers run.
 from __future__ import annotations
 
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -39,7 +40,7 @@ from llmkube.runtime.queue import WorkQueue
 from llmkube.runtime.watches import mapped, owned, primary
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.client import Client
@@ -50,13 +51,16 @@ MODEL_MANAGER = "llmkube-model"
 INFERENCE_MANAGER = "llmkube-inference"
 
 
+Background = Callable[[], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """What a Manager runs, and what it tells of it. `appliers` count the writes, by field manager."""
 
     informers: tuple[Informer[Any], ...]
     controllers: tuple[Controller, ...]
-    background: Sequence[Callable[[], Awaitable[None]]]
+    background: Sequence[Background]
     appliers: dict[str, Applier]
     measures: Measures
 
@@ -76,46 +80,74 @@ def controllers(
     client: Client, settings: OperatorSettings, clock: Clock, *, source: SourceReader | None = None
 ) -> Wiring:
     """Return the operator's parts, wired to each other; `source` is who asks where models come from."""
-    known = caches(client, settings.namespaces)
-    events = EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
+    shared = _Shared(client, caches(client, settings.namespaces), _events(client, clock), settings, clock)
     appliers = {name: Applier(client, name, clock) for name in (MODEL_MANAGER, INFERENCE_MANAGER)}
-    target, service_target = _Target(), _Target()
+    models, of_models = _models(shared, appliers[MODEL_MANAGER], source or SourceReader(client, settings))
+    services, of_services = _services(shared, appliers[INFERENCE_MANAGER])
+    known, events = shared.known, shared.events
+    background = (events.run, *of_models, *of_services)
+    return Wiring(known.all(), (models, services), background, appliers, Measures(known, appliers, events))
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What both reconcilers have."""
+
+    client: Client
+    known: Caches
+    events: EventRecorder
+    settings: OperatorSettings
+    clock: Clock
+
+
+def _events(client: Client, clock: Clock) -> EventRecorder:
+    return EventRecorder(client, controller="llmkube", instance=socket.gethostname(), clock=clock)
+
+
+def _models(shared: _Shared, writer: Applier, source: SourceReader) -> tuple[Controller, Sequence[Background]]:
+    """The controller of Models, and what goes on beside it."""
+    client, known, settings, clock = shared.client, shared.known, shared.settings, shared.clock
+    target = _Target()
     resolver = Resolver(clock=clock, notify=target.enqueue)
     progress = ProgressReader(client, clock=clock, notify=target.enqueue)
-    writer = appliers[MODEL_MANAGER]
     models = ModelReconciler(
         caches=known,
         applier=writer,
-        sources=ModelSources(resolver, source or SourceReader(client, settings), settings),
+        sources=ModelSources(resolver, source, settings),
         progress=progress,
         fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer), settings, clock),
         collection=ModelCollection(known, client, writer, settings, clock),
         recheck=ModelRecheck(known, writer, settings),
-        events=events,
+        events=shared.events,
         clock=clock,
     )
-    every = settings.reference_seconds
-    referenced = ReferencedObjects(client, clock=clock, notify=service_target.enqueue, every=every)
-    writes, offloads = appliers[INFERENCE_MANAGER], OffloadReader(client, notify=service_target.enqueue)
+    controller = target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
+    _watch_models(controller, known, writer)
+    return controller, (resolver.run, progress.run)
+
+
+def _services(shared: _Shared, writer: Applier) -> tuple[Controller, Sequence[Background]]:
+    """The controller of InferenceServices, and what goes on beside it."""
+    client, known, settings, clock = shared.client, shared.known, shared.settings, shared.clock
+    target = _Target()
+    referenced = ReferencedObjects(client, clock=clock, notify=target.enqueue, every=settings.reference_seconds)
+    offloads = OffloadReader(client, notify=target.enqueue)
     services = InferenceReconciler(
         caches=known,
         inputs=InferenceInputs(known, referenced),
-        accessories=InferenceAccessories(known, client, writes),
-        adapters=AdapterModels(known, writes),
-        applier=writes,
-        events=events,
+        accessories=InferenceAccessories(known, client, writer),
+        adapters=AdapterModels(known, writer),
+        applier=writer,
+        events=shared.events,
         settings=settings,
         clock=clock,
         offloads=offloads,
     )
-    target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
-    inference = service_target.controller = Controller(
+    controller = target.controller = Controller(
         "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
     )
-    _watch_models(target.controller, known, appliers[MODEL_MANAGER])
-    _watch_services(inference, known, appliers[INFERENCE_MANAGER])
-    background = (events.run, resolver.run, progress.run, referenced.run, offloads.run)
-    return Wiring(known.all(), (target.controller, inference), background, appliers, Measures(known, appliers, events))
+    _watch_services(controller, known, writer)
+    return controller, (referenced.run, offloads.run)
 
 
 def _watch_models(controller: Controller, known: Caches, applier: Applier) -> None:

@@ -61,21 +61,33 @@ class Sight:
 def observe(sight: Sight, *, now: datetime) -> ModelStatus:
     """Return the whole status; `now` is used only for what has changed."""
     stand = _stand(sight)
+    claim = sight.claim if stand.done and stand.at == "cache" else None
+    current = Place(claim, stand.done.sha256) if claim and stand.done else None
+    kept = retained(sight.previous, current=current, gone=sight.gone)
+    found = findings(replace(stand, kept=bool(kept)))
+    status = _of_bytes(stand, sight).model_copy(
+        update={
+            "claim": claim,
+            "last_updated": sight.previous.last_updated,
+            "observed_generation": sight.generation,
+            "retained": kept,
+            "conditions": merged(sight.previous.conditions, found, now=now, generation=sight.generation),
+        }
+    )
+    return dated(status, sight.previous, now=now)
+
+
+def _of_bytes(stand: Stand, sight: Sight) -> ModelStatus:
+    """Return the part of the status that is about the model itself."""
     known, done = stand.known, stand.done
     size = done.bytes if done and done.bytes else (known.size_bytes if known else None)
-    claim = sight.claim if done and stand.at == "cache" else None
-    current = Place(claim, done.sha256) if claim and done else None
-    kept = retained(sight.previous, current=current, gone=sight.gone)
-    status = ModelStatus(
+    return ModelStatus(
         phase=stand.phase,
         size=quantity.format_bytes(size) if size else None,
         size_bytes=size,
         path=done.path if done else None,
-        claim=claim,
         accelerator_ready=True if sight.spec and sight.spec.hardware.accelerator == "cpu" else None,
-        last_updated=sight.previous.last_updated,
         source=sight.spec.source if sight.spec and known else None,
-        observed_generation=sight.generation,
         sha256=done.sha256 if done else None,
         etag=known.etag if known else None,
         revision=known.revision if known else None,
@@ -83,15 +95,7 @@ def observe(sight: Sight, *, now: datetime) -> ModelStatus:
         gguf=known.facts if known else None,
         memory=known.memory if known else None,
         mmproj=_projector(known, done),
-        retained=kept,
-        conditions=merged(
-            sight.previous.conditions,
-            findings(replace(stand, kept=bool(kept))),
-            now=now,
-            generation=sight.generation,
-        ),
     )
-    return dated(status, sight.previous, now=now)
 
 
 def dated(status: ModelStatus, previous: ModelStatus, *, now: datetime) -> ModelStatus:

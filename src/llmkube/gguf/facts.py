@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.keys import Keys
@@ -136,17 +136,24 @@ def facts(header: Header) -> ModelFacts:
         nextn_layers=own.count("nextn_predict_layers") or 0,
         pooling=own.count("pooling_type"),
         uses_layer_norm=own.has("attention.layer_norm_epsilon") and not own.has("attention.layer_norm_rms_epsilon"),
-        license=stated(keys.text("general.license"), keys.text("general.license.name")),
-        chat_template=bool(keys.text("tokenizer.chat_template")),
-        split_count=keys.count("split.count") or None,
         attention=_attention(own, layers),
         recurrence=_recurrence(own, layers),
         weights=weights(header.tensors, layers or 0),
-        license_link=keys.text("general.license.link"),
-        kind=keys.text("general.type"),
-        adapter=keys.text("adapter.type"),
         tokenizer=tokenizer(keys),
+        **_of_file(keys),
     )
+
+
+def _of_file(keys: Keys) -> dict[str, Any]:
+    """What the file says of itself, whatever its architecture."""
+    return {
+        "license": stated(keys.text("general.license"), keys.text("general.license.name")),
+        "license_link": keys.text("general.license.link"),
+        "chat_template": bool(keys.text("tokenizer.chat_template")),
+        "split_count": keys.count("split.count") or None,
+        "kind": keys.text("general.type"),
+        "adapter": keys.text("adapter.type"),
+    }
 
 
 def _architecture(keys: Keys) -> str:

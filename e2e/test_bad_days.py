@@ -107,7 +107,7 @@ def test_a_node_that_is_down_is_told_and_one_that_is_back_serves_without_a_fetch
 
 def test_a_file_that_rots_is_found_and_fetched_anew(cluster: Cluster, until: Callable[..., Any]) -> None:
     rot(cluster)
-    cluster.kubectl("delete", "pod", cluster.pods(NAME)[0]["metadata"]["name"])
+    cluster.kubectl("delete", "pod", cluster.pods(NAME)[0]["metadata"]["name"], "--wait=false")
     said = until(lambda: degraded(cluster), lambda found: found["status"] == "True", seconds=180)
     assert "could not read" in said["message"], said
     until(lambda: degraded(cluster), lambda found: found["status"] == "False", seconds=300)

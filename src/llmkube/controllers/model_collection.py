@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from llmkube.controllers.caches import MADE_BY_US, serves
+from llmkube.controllers.model_jobs import only
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.fetch_retry import PAUSE_SECONDS, retry
-from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
@@ -98,15 +98,7 @@ class ModelCollection:
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
         """Delete the Model's collection Jobs but the one named `keep`, and return that one."""
-        kept: Job | None = None
-        for job in self.caches.jobs.store.by_index("owner", model.metadata.uid):
-            if job.metadata.labels.get(COMPONENT) != "collect":
-                continue
-            if job.metadata.name == keep:
-                kept = job
-            else:
-                await self.applier.delete(JOB, job)
-        return kept
+        return await only(self.caches, self.applier, model, "collect", keep=keep)
 
     def _there(self, namespace: str, sight: Sight) -> tuple[tuple[Retained, ...], frozenset[Place]]:
         """What is kept of before, and what went with its claim."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from llmkube.controllers.model_jobs import only
 from llmkube.desired import cache, fetch_job
 from llmkube.desired.claim_trouble import claim_trouble, several_nodes
 from llmkube.desired.fetch_result import Done, Failure, Tick
 from llmkube.desired.fetch_retry import MENDED_ELSEWHERE, retry
 from llmkube.desired.fetch_state import Lost, fetch_state
-from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import is_running
 from llmkube.kube.kinds import JOB, PVC, Key, key_of
 
@@ -73,12 +73,7 @@ class ModelFetch:
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
         """Delete the Model's fetch Jobs but the one named `keep`, and return that one."""
-        kept: Job | None = None
-        for job in self.caches.jobs.store.by_index("owner", model.metadata.uid):
-            if job.metadata.name == keep:
-                kept = job
-            elif job.metadata.labels.get(COMPONENT) == "fetch":
-                await self.applier.delete(JOB, job)
+        kept = await only(self.caches, self.applier, model, "fetch", keep=keep)
         if kept is None:
             self.progress.leave(key_of(model))
         return kept

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api.group import GROUP
+from llmkube.controllers.model_jobs import only
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.damage import suspect
 from llmkube.desired.fetch_result import Done, last_words
 from llmkube.desired.fetch_retry import PAUSE_SECONDS
-from llmkube.desired.labels import COMPONENT
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.upkeep_job import recheck_job, recheck_job_name
 from llmkube.kube.kinds import JOB
@@ -58,15 +58,7 @@ class ModelRecheck:
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
         """Delete the Model's recheck Jobs but the one named `keep`, and return that one."""
-        kept: Job | None = None
-        for job in self.caches.jobs.store.by_index("owner", model.metadata.uid):
-            if job.metadata.labels.get(COMPONENT) != "recheck":
-                continue
-            if job.metadata.name == keep:
-                kept = job
-            else:
-                await self.applier.delete(JOB, job)
-        return kept
+        return await only(self.caches, self.applier, model, "recheck", keep=keep)
 
     def _cause(self, model: CustomResource, sight: Sight) -> tuple[str, str]:
         """What each Job is for, and the words for people."""

@@ -19,6 +19,7 @@ import yaml
 Object = dict[str, Any]
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CLIENT = "client"
+OURS = "app.kubernetes.io/name=llmkube"
 KINDS = "models,inferenceservices,deployments,services,persistentvolumeclaims,jobs,pods"
 
 
@@ -35,7 +36,7 @@ class Cluster:
     model_url: str
 
     def run(self, *command: str, stdin: str | None = None) -> str:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=180, input=stdin, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, input=stdin, check=False)
         if done.returncode:
             pytest.fail(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
@@ -99,7 +100,7 @@ def _document(kind: str, name: str, spec: Object) -> Object:
     return {"apiVersion": "inference.llmkube.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     url = os.environ.get("LLMKUBE_E2E_MODEL")
     if not url:
@@ -109,6 +110,11 @@ def cluster() -> Iterator[Cluster]:
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
     made.run("kubectl", "create", "-f", "-", stdin=json.dumps(manifest))
     yield made
+    # Pods first: of a namespace with pods that may take long to stop, Kubernetes looks again only after half that time.
+    made.kubectl("delete", "inferenceservices,models", "--all", "--wait=false")
+    deadline = time.monotonic() + 120
+    while made.kubectl("get", "pods", "-l", OURS, "-o", "name") and time.monotonic() < deadline:
+        time.sleep(1)
     made.run("kubectl", "delete", "namespace", name, "--timeout=120s")
 
 
@@ -129,7 +135,7 @@ def sleeping(name: str, image: str, *, claim: str = "") -> Object:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(cluster: Cluster) -> Cluster:
     """The cluster with a pod in the namespace that asks services by their DNS names."""
     cluster.apply(sleeping(CLIENT, cluster.image()))

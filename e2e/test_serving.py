@@ -20,10 +20,16 @@ LOAD = Path(__file__).with_name("load.py").read_text()
 STREAMS = int(os.environ.get("LLMKUBE_E2E_STREAMS", "500"))
 SERVICE = "stream"
 STREAM = """
-import sys, urllib.request
+import sys, time, urllib.error, urllib.request
 body = b'{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 12, "stream": true}'
 request = urllib.request.Request(sys.argv[1] + "/v1/chat/completions", body, {"Content-Type": "application/json"})
-for line in urllib.request.urlopen(request, timeout=60):
+for _ in range(10):
+    try:
+        answer = urllib.request.urlopen(request, timeout=60)
+        break
+    except urllib.error.URLError:  # nodes learn of endpoints a moment after the API server does
+        time.sleep(1)
+for line in answer:
     print(line.decode(), end="")
 """
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from tests.component.local.local_mode import LocalMode, ModelServer
+from tests.real_engine import VARIABLE, program
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +40,25 @@ def models(smollm2: Path) -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[LocalMode]:
+    with running() as mode:
+        yield mode
+
+
+@pytest.fixture(scope="module")
+def real_local() -> Iterator[LocalMode]:
+    """Local mode with llama-server itself where there is one; else with the package's llama.cpp."""
+    engine = program("llama-server")
+    print(f"engine: {engine or 'xllamacpp'}")
+    with running({VARIABLE: engine} if engine else {}) as mode:
+        yield mode
+
+
+@contextmanager
+def running(environment: Mapping[str, str] | None = None) -> Iterator[LocalMode]:
+    """Local mode in a home of its own, until it is left."""
     with tempfile.TemporaryDirectory(prefix="llmkube-test-") as home:
         mode = LocalMode(Path(home))
+        mode.environment |= environment or {}
         try:
             mode.llmkube("local", "up")
             yield mode

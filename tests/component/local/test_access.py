@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.component.local.local_mode import LocalMode, ModelServer, Object, answer, condition, model, service, until
+from tests.real_engine import MISSING, program
 from tests.wire.models.web_servers import Authority
 
 KEY = "sk-one"
@@ -70,9 +71,16 @@ class Asking:
                 self.failed.append(str(error))
 
 
+@pytest.fixture(scope="module")
+def local(real_local: LocalMode) -> LocalMode:
+    return real_local
+
+
 def test_an_engine_with_tls_and_keys_is_ready_asked_and_given_another_certificate(
     local: LocalMode, models: ModelServer, tmp_path: Path
 ) -> None:
+    if not program("llama-server"):
+        pytest.skip(f"NO llama-server: {MISSING}; xllamacpp is built without SSL, so TLS is NOT tested")
     authority = Authority(tmp_path)
     first, second = (tls_secret(authority, tmp_path, address) for address in ("127.0.0.1", "127.0.0.2"))
     local.apply(

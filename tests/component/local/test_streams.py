@@ -15,10 +15,9 @@ import pytest
 from tests.component.local.local_mode import LocalMode, Object, answer, model, service, until
 from tests.component.local.streams import Load
 from tests.component.local.test_crashes import engines
-from tests.real_engine import VARIABLE, program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.component.local.local_mode import ModelServer
 
@@ -28,17 +27,8 @@ OPTIONS = {"contextSize": 1024, "parallel": 4, "resources": {"cpu": "1"}}
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMode]:
-    """Local mode with llama-server itself where there is one; else with the package's llama.cpp."""
-    mode = LocalMode(tmp_path_factory.mktemp("home"))
-    engine = program("llama-server")
-    print(f"engine: {engine or 'xllamacpp'}")
-    mode.environment |= {VARIABLE: engine} if engine else {}
-    try:
-        mode.llmkube("local", "up")
-        yield mode
-    finally:
-        mode.llmkube("local", "reset", "--yes", check=False)
+def local(real_local: LocalMode) -> LocalMode:
+    return real_local
 
 
 @pytest.fixture(scope="module")

@@ -166,8 +166,6 @@ _TABLE = (
     _valued("--api-prefix", _text("api_prefix")),
     _valued("--api-key", _keys),
     _valued("--api-key-file", _key_file),
-    _valued("--ssl-key-file", _text("ssl_file_key")),
-    _valued("--ssl-cert-file", _text("ssl_file_cert")),
     _valued("-to --timeout", _timeout),
     _valued("--threads-http", _integer("n_threads_http")),
     _valued("-c --ctx-size", _integer("n_ctx")),

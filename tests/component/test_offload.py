@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import socket
 import subprocess
 import time
@@ -28,9 +29,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out)
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment})
     try:
         yield process
     finally:
@@ -49,7 +50,8 @@ def start_log(tmp_path: Path, *words: str) -> str:
     model = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
     port = free_port()
     own = ["--model", str(model), "--port", str(port), "--ctx-size", "256", "--threads", "1"]
-    with running([engine, *own, *log_part(has_gpus=True).args, *words], tmp_path / "log") as process:
+    told = {each["name"]: each["value"] for each in log_part(has_gpus=True).env}
+    with running([engine, *own, *words], tmp_path / "log", **told) as process:
         until_healthy(port, process)
         return (tmp_path / "log").read_text(errors="replace")
 

@@ -157,7 +157,7 @@ def test_explain_shows_the_fields_of_the_schema(local: LocalMode) -> None:
 
 
 def test_what_is_not_served_answers_with_a_status_object(local: LocalMode) -> None:
-    (pod,) = local.pods("smollm2")
+    pod, *_ = local.pods("smollm2")  # one that was scaled away may still drain
     refused = local.kubectl("exec", pod["metadata"]["name"], "--", "ls", check=False)
     assert refused.returncode == 1
     assert "could not find the requested resource" in refused.stderr

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import os
-import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -20,8 +19,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
+from tests.component.local.conftest import running
 from tests.component.local.local_mode import LocalMode, Object, condition, model, service, until
 from tests.component.local.test_access import secret, tls_secret
+from tests.real_engine import MISSING, program
+from tests.real_engine import VARIABLE as ENGINE
 from tests.wire.models.web_servers import Authority, serving
 
 pytestmark = pytest.mark.timeout(300)
@@ -99,14 +101,11 @@ class Arguments:
 @pytest.fixture(scope="module")
 def proxied() -> Iterator[LocalMode]:
     """Local mode behind a proxy that is never there: loopback does not go through it."""
-    with tempfile.TemporaryDirectory(prefix="llmkube-test-") as home:
-        mode = LocalMode(Path(home))
-        mode.environment["HTTP_PROXY"] = f"http://person:{PROXY}@127.0.0.1:9"
-        try:
-            mode.llmkube("local", "up")
-            yield mode
-        finally:
-            mode.llmkube("local", "reset", "--yes", check=False)
+    engine = program("llama-server")
+    if not engine:
+        pytest.skip(f"NO llama-server: {MISSING}; xllamacpp has no TLS, so that secrets are nowhere is NOT tested")
+    with running({"HTTP_PROXY": f"http://person:{PROXY}@127.0.0.1:9", ENGINE: engine}) as mode:
+        yield mode
 
 
 def test_secrets_are_nowhere_but_where_they_belong(proxied: LocalMode, smollm2: Path, tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_two_ups_at_once_make_one_control_plane(fresh: LocalMode) -> None:
 def test_ctrl_c_in_the_foreground_stops_the_pods_too(fresh: LocalMode) -> None:
     command = [*LLMKUBE, "local", "up", "--foreground"]
     with subprocess.Popen(command, env=fresh.environment, stderr=subprocess.PIPE) as foreground:
+        until((fresh.home / "local" / "supervisor.pid").exists, bool)  # or the second one would be the first
         fresh.llmkube("local", "up")
         foreground.send_signal(signal.SIGINT)
         _, told = foreground.communicate(timeout=60)

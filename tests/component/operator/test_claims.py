@@ -105,8 +105,8 @@ def test_a_claim_that_is_deleted_is_held_by_no_pod_of_ours_and_is_made_and_fille
     until(
         lambda: api.items("persistentvolumeclaims", here), lambda found: bool(found) and uid(found[0]) != before["uid"]
     )
+    until(lambda: api.items("jobs", here), lambda jobs: len(jobs) == 1)
     until(lambda: api.get("models", here, "chat"), is_ready)
-    assert len(api.items("jobs", here)) == 1
 
 
 def uid(obj: Object) -> Any:

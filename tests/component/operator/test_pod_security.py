@@ -18,7 +18,9 @@ from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus, Pr
 from llmkube.desired.deployment import deployment
 from llmkube.desired.fetch_job import Target, job
 from llmkube.desired.fetch_result import Done
+from llmkube.desired.inference_plan import decided
 from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.settings import OperatorSettings
 from llmkube.desired.upkeep_job import collect_job, recheck_job
 from llmkube.kube.objects import CustomResource, ObjectMeta
@@ -81,7 +83,10 @@ def served(settings: OperatorSettings) -> Iterator[tuple[str, Object]]:
     for model, isvc in itertools.product(({}, GPU, ephemeral, {**ephemeral, **GPU}), ({}, GUARDED)):
         spec = InferenceServiceSpec.model_validate({"modelRef": "x", **isvc})
         inputs = Inputs(Served(named("Model"), ModelSpec.model_validate({"source": SOURCES[0], **model}), status()))
-        yield f"engine with {[*model, *isvc]}", deployment(named("InferenceService"), spec, inputs, settings)
+        engine = decided(spec, inputs, settings)
+        assert not isinstance(engine, Trouble), engine
+        made = deployment(named("InferenceService"), spec, inputs, settings, engine)
+        yield f"engine with {[*model, *isvc]}", made
 
 
 def status() -> ModelStatus:

@@ -7,7 +7,7 @@ ended over its file, or a value of the annotation; it stays as long as its cause
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from llmkube.api.group import GROUP
 from llmkube.controllers.model_jobs import only
@@ -30,6 +30,14 @@ VERIFY = f"{GROUP}/verify"
 """Annotation of a Model: a new value has its bytes read again, e.g. the time."""
 
 
+class Cause(NamedTuple):
+    """`token` tells one cause from another, `why` tells people; `pod`: an engine could not read its file."""
+
+    token: str
+    why: str
+    pod: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRecheck:
     """Recheck Jobs of Models."""
@@ -40,43 +48,45 @@ class ModelRecheck:
 
     async def advance(self, model: CustomResource, sight: Sight) -> Sight:
         """Return the sight with what a recheck says, after making the Job where there is a cause and none yet."""
-        cause, why = self._cause(model, sight)
+        cause = self._cause(model, sight)
         done, target, spec = sight.fetch, sight.target, sight.spec
-        if not cause or target is None or spec is None or not isinstance(done, Done):
+        if cause is None or target is None or spec is None or not isinstance(done, Done):
             await self.stop(model)
             return sight
-        name = recheck_job_name(model.metadata.name, target, done=done, cause=cause)
+        name = recheck_job_name(model.metadata.name, target, done=done, cause=cause.token)
         job = await self.stop(model, keep=name)
         if job is not None:
-            return replace(sight, remark=sight.remark or self._told(job, why))
+            return replace(sight, remark=sight.remark or self._told(job, cause))
         try:
-            await self.applier.apply(JOB, recheck_job(model, spec, self.settings, target, done=done, cause=cause), None)
+            wanted = recheck_job(model, spec, self.settings, target, done=done, cause=cause.token)
+            await self.applier.apply(JOB, wanted, None)
         except REFUSALS as error:
             refused = Trouble("RecheckFailed", refusal(error).message)
             return replace(sight, remark=sight.remark or refused, retry_in=PAUSE_SECONDS)
-        return replace(sight, remark=sight.remark or _running(name, why))
+        return replace(sight, remark=sight.remark or _running(name, cause.why))
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:
         """Delete the Model's recheck Jobs but the one named `keep`, and return that one."""
         return await only(self.caches, self.applier, model, "recheck", keep=keep)
 
-    def _cause(self, model: CustomResource, sight: Sight) -> tuple[str, str]:
-        """What each Job is for, and the words for people."""
+    def _cause(self, model: CustomResource, sight: Sight) -> Cause | None:
         if isinstance(sight.fetch, Done) and sight.claim:
             pods = self.caches.pods_serving(model.metadata.namespace, sight.claim, sight.fetch.sha256)
             if pod := suspect(pods):
-                return pod.metadata.uid, f"the engine of pod {pod.metadata.name} could not read the model"
-        asked = model.metadata.annotations.get(VERIFY, "")
-        return asked, f"annotation {VERIFY} asks for it"
+                why = f"the engine of pod {pod.metadata.name} could not read the model"
+                return Cause(pod.metadata.uid, why, pod=True)
+        asked = model.metadata.annotations.get(VERIFY)
+        return Cause(asked, f"annotation {VERIFY} asks for it", pod=False) if asked else None
 
-    def _told(self, job: Job, why: str) -> Trouble | None:
+    def _told(self, job: Job, cause: Cause) -> Trouble | None:
         ended = {each.type for each in job.status.conditions if each.status == "True"}
         if "Failed" in ended:
             fix = "its log says why; when that is mended, give the annotation another value"
-            return Trouble("RecheckFailed", f"Job {job.metadata.name} could not read the bytes again: {why}; {fix}")
+            line = f"Job {job.metadata.name} could not read the bytes again: {cause.why}"
+            return Trouble("RecheckFailed", f"{line}; {fix}")
         if "Complete" not in ended:
-            return _running(job.metadata.name, why)
-        return None if self._repaired(job) or why.startswith("annotation") else _sound(why)
+            return _running(job.metadata.name, cause.why)
+        return _sound(cause.why) if cause.pod and not self._repaired(job) else None
 
     def _repaired(self, job: Job) -> bool:
         """Whether it found damage; the engine reads what came instead at its next start."""

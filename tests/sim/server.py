@@ -117,27 +117,23 @@ class Server:
             for each in reversed(self._matching(at, params)):  # in no order of versions
                 yield line("ADDED", at.resource, each)
             yield bookmark(at.resource, seen, INITIAL_EVENTS_END)
+        expired = seen < self.state.compacted  # from then on only what this resource itself lost is lost
+        history = self.state.histories[at.resource]
         ends = asyncio.get_running_loop().time() + float(params["timeoutSeconds"])
         while asyncio.get_running_loop().time() < ends:
-            if seen < self.state.compacted:
+            if expired or seen < history.forgotten:
                 yield json.dumps(
                     {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
                 ).encode()
                 return
-            changed = self.state.changed
-            for each in self._after(seen):
+            changed = history.changed
+            for each in history.after(seen):
                 if (told := _told(each, at, selector)) is not None:
                     yield told
                 seen = each.version
-            if changed is self.state.changed and await _silent(changed):
+            if changed is history.changed and await _silent(changed):
                 seen = self.state.version
                 yield bookmark(at.resource, seen, {})
-
-    def _after(self, version: int) -> list[Event]:
-        first = len(self.state.history)
-        while first > 0 and self.state.history[first - 1].version > version:
-            first -= 1
-        return self.state.history[first:]
 
 
 def matches(obj: Manifest, selector: str) -> bool:
@@ -163,8 +159,6 @@ def _complete(resource: str, obj: Manifest) -> Manifest:
 
 def _told(event: Event, at: Target, selector: str) -> bytes | None:
     """What a watcher of this collection hears of an event: an object that leaves the selector is deleted to it."""
-    if event.resource != at.resource:
-        return None
     obj = event.after or event.before
     assert obj is not None
     if at.namespace not in ("", obj["metadata"].get("namespace", "")):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -24,7 +23,6 @@ class Event(NamedTuple):
     """One change of one object; `before` is None for the first."""
 
     version: int
-    resource: str
     before: Manifest | None
     after: Manifest | None
 
@@ -37,15 +35,39 @@ class Stored:
     owners: Owners = field(default_factory=dict)
 
 
+@dataclass
+class History:
+    """What happened to one resource since it was forgotten: `forgotten` is the version of the last event that was."""
+
+    events: list[Event] = field(default_factory=list)
+    forgotten: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def after(self, version: int) -> list[Event]:
+        first = len(self.events)
+        while first > 0 and self.events[first - 1].version > version:
+            first -= 1
+        return self.events[first:]
+
+    def add(self, event: Event) -> None:
+        self.events.append(event)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def forget(self) -> None:
+        if self.events:
+            self.forgotten = self.events[-1].version
+            self.events.clear()
+
+
 class State:
-    """Objects by resource and key. `history` starts after `compacted`."""
+    """Objects by resource and key, and how each resource came to be what it is since `compacted`."""
 
     def __init__(self) -> None:
         self.version = 100
         self.compacted = 100
-        self.history: list[Event] = []
+        self.histories = {plural: History() for plural in KINDS}
         self.objects: dict[str, dict[Key, Stored]] = {plural: {} for plural in KINDS}
-        self.changed = asyncio.Event()
         self._uids = 0
 
     def get(self, resource: str, key: Key) -> Manifest:
@@ -112,7 +134,8 @@ class State:
     def compact(self) -> None:
         """Forget how it came to this; who watches from earlier must list again."""
         self.compacted = self.version
-        self.history.clear()
+        for history in self.histories.values():
+            history.forget()
 
     def _stored(self, resource: str, key: Key) -> Stored:
         found = self.objects[resource].get(key)
@@ -145,11 +168,8 @@ class State:
         else:
             self.objects[resource][key] = Stored(manifest, after.owners)
         old = before.manifest if before else None
-        self.history.append(
-            Event(self.version, resource, manifest if after is None else old, None if after is None else manifest)
-        )
-        self.changed.set()
-        self.changed = asyncio.Event()
+        event = Event(self.version, manifest if after is None else old, None if after is None else manifest)
+        self.histories[resource].add(event)
         return manifest
 
 
@@ -157,10 +177,10 @@ def key_of(obj: Manifest) -> Key:
     return Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
 
-def content(obj: Manifest) -> str:
+def content(obj: Manifest) -> Manifest:
     """All of it but what the server itself writes."""
     metadata = {k: v for k, v in obj["metadata"].items() if k not in ("resourceVersion", "generation") and v}
-    return json.dumps({**obj, "metadata": metadata}, sort_keys=True)
+    return {**obj, "metadata": metadata}
 
 
 def desired(obj: Manifest) -> Manifest:

@@ -177,5 +177,5 @@ async def _silent(changed: asyncio.Event) -> bool:
         async with asyncio.timeout(BOOKMARK_PERIOD):
             await changed.wait()
     except TimeoutError:
-        return True
+        return not changed.is_set()  # it may have come at the very moment
     return False

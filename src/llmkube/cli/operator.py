@@ -7,6 +7,7 @@ cannot work ends in one line before anything is started.
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import uuid
 from contextlib import contextmanager
@@ -215,8 +216,20 @@ async def run(options: Options, settings: OperatorSettings) -> None:
     async with Transport(cluster, observer=requests) as transport, Transport(cluster, observer=requests) as leasing:
         with tracing.from_environment() as traces:
             manager = build(Client(transport), Client(leasing), options, settings, metrics=metrics, traces=traces)
+            spare_the_collector()
             with stopping(manager.stop):
                 await manager.run()
+
+
+def spare_the_collector() -> None:
+    """Keep what stays for good out of the garbage collector's sight, and have it look less often.
+
+    Modules and schemas are most of what it would walk through, again and again. With Python's own thresholds a service
+    costs about a sixteenth more CPU until it has converged (tests/bench, convergence).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def build(

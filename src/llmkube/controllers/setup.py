@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 MODEL_MANAGER = "llmkube-model"
 INFERENCE_MANAGER = "llmkube-inference"
 
+SETTLE = 0.1
+"""Seconds: what a write of ours, the Deployment controller and a kubelet set off comes in bursts; one pass answers."""
+
 
 Background = Callable[[], Awaitable[None]]
 
@@ -165,12 +168,11 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
     primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
-    owned(controller, known.deployments, INFERENCE_SERVICE)
-    owned(controller, known.services, INFERENCE_SERVICE)
+    what_it_owns: tuple[Informer[Any], ...] = (known.deployments, known.services, *known.accessories())
+    for each in what_it_owns:
+        owned(controller, each, INFERENCE_SERVICE, settle=SETTLE)
     owned(controller, known.models, INFERENCE_SERVICE)
-    for each in known.accessories():
-        owned(controller, each, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
-    mapped(controller, known.pods, known.inference_services_labelled)
-    mapped(controller, known.endpoints, known.inference_services_labelled)
+    mapped(controller, known.pods, known.inference_services_labelled, settle=SETTLE)
+    mapped(controller, known.endpoints, known.inference_services_labelled, settle=SETTLE)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

@@ -4,6 +4,9 @@
     owned(controller, informer, owner_kind)   what they own: the controlling owner of the old and of the new object
     mapped(controller, informer, keys_of)     anything else that they refer to, through an index
 
+Of what changes often and in bursts, such as a Deployment while it rolls out, changes within `settle` seconds are seen
+by one pass: a pass looks at everything, so that the ones between would come to nothing. What is gone is told at once.
+
 Pure but for the add to the queue: it reads the two objects of an event, and must never ask the cluster.
 """
 
@@ -38,12 +41,13 @@ def primary(controller: Controller, informer: Informer[T], *, is_ours: Callable[
     informer.add_handler(on_event)
 
 
-def owned(controller: Controller, informer: Informer[T], owner_kind: Kind[Any]) -> None:
+def owned(controller: Controller, informer: Informer[T], owner_kind: Kind[Any], *, settle: float = 0.0) -> None:
     """Wants the controlling owner reconciled when what it owns changes, or changes owners."""
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
         owners = (owner_key(each.metadata, owner_kind) for each in present(new, old))
-        enqueue(controller, filter(None, owners), priority(old, new, initial=initial))
+        after = None if initial or new is None else settle
+        enqueue(controller, filter(None, owners), priority(old, new, initial=initial), after=after)
 
     informer.add_handler(on_event)
 
@@ -54,6 +58,7 @@ def mapped(
     keys_of: Callable[[T], Iterable[Key]],
     *,
     part: Callable[[T], object] | None = None,
+    settle: float = 0.0,
 ) -> None:
     """Wants every key reconciled that `keys_of` finds for the old or the new object, when its `part` (all) changes."""
 
@@ -61,7 +66,8 @@ def mapped(
         if part is not None and old is not None and new is not None and part(old) == part(new):
             return
         keys = (key for each in present(new, old) for key in keys_of(each))
-        enqueue(controller, keys, priority(old, new, initial=initial))
+        after = None if initial or new is None else settle
+        enqueue(controller, keys, priority(old, new, initial=initial), after=after)
 
     informer.add_handler(on_event)
 
@@ -106,6 +112,6 @@ def priority(old: Object | None, new: Object | None, *, initial: bool) -> int:
     return LOW_PRIORITY if initial or resync else 0
 
 
-def enqueue(controller: Controller, keys: Iterable[Key], priority: int) -> None:
+def enqueue(controller: Controller, keys: Iterable[Key], priority: int, *, after: float | None = None) -> None:
     for key in dict.fromkeys(keys):
-        controller.enqueue(key, priority=priority)
+        controller.enqueue(key, after=after or None, priority=priority)

@@ -30,7 +30,7 @@ class Told:
     def __init__(self) -> None:
         self.keys: list[Key] = []
 
-    def enqueue(self, key: Key, *, priority: int = 0) -> None:
+    def enqueue(self, key: Key, *, after: float | None = None, priority: int = 0) -> None:
         self.keys.append(key)
 
 

@@ -24,12 +24,14 @@ class Recorder(Controller):
     def __init__(self) -> None:
         super().__init__("c", reconcile=self._nothing, queue=WorkQueue(HeldClock()))
         self.wanted: list[tuple[str, int]] = []
+        self.waits: list[float | None] = []
 
     async def _nothing(self, _: Key) -> Result:
         return Result()
 
     def enqueue(self, key: Key, *, after: float | None = None, priority: int = 0) -> None:
         self.wanted.append((str(key), priority))
+        self.waits.append(after)
 
 
 @pytest.fixture
@@ -140,3 +142,17 @@ def test_what_refers_to_it_is_wanted_once(controller: Recorder, informer: Inform
     mapped(controller, informer, lambda each: [Key("team", "x"), Key("team", each.metadata.resource_version)])
     tell(informer, deployment(resource_version="1"), deployment(resource_version="2"))
     assert sorted(key for key, _ in controller.wanted) == ["team/1", "team/2", "team/x"]
+
+
+def test_changes_of_what_settles_wait_for_each_other_and_the_initial_list_and_a_deletion_do_not(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    owned(controller, informer, INFERENCE_SERVICE, settle=0.1)
+    mapped(controller, informer, lambda _: [Key("team", "b")], settle=0.1)
+    old, new = (deployment(owner_references=(owner("a"),), resource_version=each) for each in "12")
+    tell(informer, None, old, initial=True)
+    tell(informer, None, old)
+    tell(informer, old, new)
+    tell(informer, new, None)
+    assert controller.waits == [None, None, 0.1, 0.1, 0.1, 0.1, None, None]
+    assert {key for key, _ in controller.wanted} == {"team/a", "team/b"}

@@ -36,7 +36,7 @@ def _spared_collector() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 10, 10)
     yield
     gc.set_threshold(*before)
     gc.unfreeze()

@@ -12,19 +12,18 @@ import socket
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from llmkube.cli.errors import CommandError, one_line
-from llmkube.cli.operator_options import Listed, image_options
-from llmkube.desired.settings import FETCHER_IMAGE, OperatorSettings, Scrape, engine_images
+from llmkube.cli.operator_options import operator_options
+from llmkube.desired.settings import OperatorSettings, engine_images
 from llmkube.kube.errors import KubeError
-from llmkube.models.source import HUGGING_FACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from llmkube.kube.client import Client
     from llmkube.kube.lease import Timing
@@ -61,122 +60,7 @@ class Options:
 
 
 @click.command(context_settings={"auto_envvar_prefix": "LLMKUBE", "show_default": True})
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Kubeconfig file; by default $KUBECONFIG, ~/.kube/config, then the pod's service account.",
-)
-@click.option("--context", help="Context of the kubeconfig.")
-@click.option(
-    "--namespace",
-    "--namespaces",
-    "namespaces",
-    type=Listed(),
-    multiple=True,
-    metavar="NS",
-    help="Namespace to work in; repeatable; all by default.",
-)
-@click.option("--health-host", help="Address of the health server; every address by default.")
-@click.option(
-    "--health-port",
-    type=click.IntRange(-1, 65535),
-    default=8081,
-    help="Port of /healthz, /readyz and /metrics; 0 takes a free one, -1 serves none.",
-)
-@click.option("--leader-elect/--no-leader-elect", default=True, help="Work only while this process holds the Lease.")
-@click.option("--leader-election-namespace", metavar="NS", help="Namespace of the Lease; by default the context's.")
-@click.option(
-    "--leader-election-lease-duration",
-    type=click.IntRange(min=1),
-    default=15,
-    metavar="SECONDS",
-    help="How long a standby waits after the leader's last renewal before it leads.",
-)
-@click.option(
-    "--leader-election-renew-deadline",
-    type=float,
-    default=10.0,
-    metavar="SECONDS",
-    help="How long the leader tries to renew before it exits.",
-)
-@click.option(
-    "--leader-election-retry-period",
-    type=float,
-    default=2.0,
-    metavar="SECONDS",
-    help="How long everybody waits between two tries.",
-)
-@click.option("--fetcher-image", default=FETCHER_IMAGE, help="Image that has `llmkube fetch`.")
-@image_options
-@click.option("--cluster-domain", default="cluster.local", help="DNS domain of the cluster; empty where it has none.")
-@click.option(
-    "--source-allow",
-    type=Listed(),
-    multiple=True,
-    metavar="HOST|CIDR",
-    help="Non-public host or network that models may come from; repeatable.",
-)
-@click.option(
-    "--source-root",
-    "source_roots",
-    type=Listed(),
-    multiple=True,
-    metavar="DIR",
-    help="Directory that file:// models may be in; repeatable.",
-)
-@click.option(
-    "--hugging-face",
-    default=HUGGING_FACE,
-    envvar=["LLMKUBE_HUGGING_FACE", "HF_ENDPOINT"],
-    metavar="URL",
-    help="Endpoint that hf:// models are read from: a mirror.",
-)
-@click.option(
-    "--architecture",
-    "architectures",
-    type=Listed(),
-    multiple=True,
-    metavar="NAME",
-    help="Architecture that the engines of --image know besides the pinned build's; repeatable.",
-)
-@click.option(
-    "--refresh-interval",
-    "refresh_seconds",
-    type=click.FloatRange(min=1.0),
-    default=600.0,
-    envvar="LLMKUBE_REFRESH_INTERVAL",
-    metavar="SECONDS",
-    help="How often the source of a Model with refresh OnChange is looked at.",
-)
-@click.option(
-    "--reference-interval",
-    "reference_seconds",
-    type=click.FloatRange(min=1.0),
-    default=60.0,
-    envvar="LLMKUBE_REFERENCE_INTERVAL",
-    metavar="SECONDS",
-    help="How often Secrets and ConfigMaps that InferenceServices name are read.",
-)
-@click.option(
-    "--scrape",
-    type=click.Choice(get_args(Scrape)),
-    default="annotations",
-    help="How Prometheus is told of the engines: prometheus.io annotations of their pods, or PodMonitors.",
-)
-@click.option(
-    "--scrape-from",
-    type=Listed(),
-    multiple=True,
-    metavar="NS",
-    help="Namespace that a service's NetworkPolicy lets in besides, for scraping; repeatable.",
-)
-@click.option(
-    "--user-namespaces/--no-user-namespaces",
-    default=False,
-    help="Give every pod a user namespace of its own (hostUsers: false); the nodes must be able to.",
-)
-@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", help="Form of the log on stderr.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info")
+@operator_options
 def operator(
     *,
     log_format: str,
@@ -229,7 +113,7 @@ def spare_the_collector() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
+    gc.set_threshold(20_000, 10, 10)
 
 
 def build(

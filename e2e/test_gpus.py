@@ -102,7 +102,7 @@ def serve(cluster: Cluster, until: Callable[..., Any]) -> Iterator[Callable[...,
 def held(log: str) -> list[int]:
     """Bytes of buffers that the engine has made on each device, in their order."""
     sizes: dict[str, float] = {}
-    for device, size in re.findall(r"(RPC\d+)\S*\s+(?:model|KV|compute)\s+buffer size\s*=\s*([\d.]+) MiB", log):
+    for device, size in re.findall(r"(RPC\S+)\s+(?:model|KV|compute)\s+buffer size\s*=\s*([\d.]+) MiB", log):
         sizes[device] = sizes.get(device, 0) + float(size)
     return [int(sizes[each] * MI) for each in sorted(sizes)]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.layouts import layout, llama, planned
+from tests.unit.desired.fetches import JOB, KNOWN, See
 
 from llmkube.api.group import API_VERSION
 from llmkube.api.inference import InferenceServiceSpec
@@ -14,6 +15,7 @@ from llmkube.api.model import GGUFFacts, ModelMemory, ModelSpec, ModelStatus
 from llmkube.desired.deployment import deployment
 from llmkube.desired.fetch_job import Target, job
 from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.model_status import Sight
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
@@ -104,5 +106,16 @@ def rendered_job(resource: Factory, model_spec: Factory, settings: OperatorSetti
         known = {"claim_name": "tiny-cache", "claim_uid": "c-1", "sha256": SHA256, "etag": '"e1"', "size": GI}
         given = fields.pop("settings", settings)
         return job(resource(name=name), model_spec(**model or {}), given, Target(**{**known, **fields}))
+
+    return make
+
+
+@pytest.fixture
+def see(model_spec: Callable[..., ModelSpec]) -> See:
+    """What is seen of a Model whose source is resolved, with what a test says on top."""
+
+    def make(previous: ModelStatus | None = None, spec: dict[str, Any] | None = None, **fields: Any) -> Sight:
+        given = {"resolution": KNOWN, "job_name": JOB, **fields}
+        return Sight(1, model_spec(**spec or {}), previous or ModelStatus(), **given)
 
     return make

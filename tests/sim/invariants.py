@@ -32,10 +32,10 @@ def check(simulation: Simulation) -> None:
 
 
 def unfinished(operator: Operator) -> str:
-    """What an operator still means to do; a standby's queues fill and nobody empties them."""
+    """What an operator still means to do; a standby's queues fill and nobody empties them, but it follows as well."""
+    told = [f"{each.name}: {each.last_error}" for each in operator.wiring.informers if each.last_error]
     if not operator.leads:
-        return ""
-    told = []
+        return "; ".join(told)
     for controller in operator.wiring.controllers:
         now = controller.queue.statistics()
         if now.ready or now.processing or now.delayed:

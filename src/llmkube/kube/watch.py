@@ -104,8 +104,8 @@ class Watcher(Generic[T]):
         while True:
             try:
                 await self._step()
-            except Gone:
-                self._version = ""
+            except Gone as error:
+                self._version, self.last_error = "", str(error)
                 log.debug("watch expired; listing again", path=self._path)
                 await asyncio.sleep(self._backoff.next())  # a server that always says so must not be listed in a loop
             except NotFound as error:

@@ -23,6 +23,7 @@ OF_SERVICES = (
     "inference_conditions.py",
     "inference_accessories.py",
     "network_policy.py",
+    "pod_monitor.py",
     "fitting.py",
     "crash.py",
     "offload.py",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 REPLICAS = 2
 OPTIONS = {"contextSize": 1024, "parallel": 4, "resources": {"cpu": "1"}}
-INSTANCE = "app.kubernetes.io/instance"
 DEPLOYMENTS = "apis/apps/v1/namespaces/default/deployments"
 SERVICES = "api/v1/namespaces/default/services"
 PODS = "api/v1/namespaces/default/pods"
@@ -117,8 +116,8 @@ class Unhooked:
         found = self.local.get(collection, self.of)
         copied = {each: copy.deepcopy(found[each]) for each in ("apiVersion", "kind", "spec")}
         if "template" in copied["spec"]:
-            copied["spec"]["selector"]["matchLabels"][INSTANCE] = self.name
-            copied["spec"]["template"]["metadata"]["labels"][INSTANCE] = self.name
+            for labels in (copied["spec"]["selector"]["matchLabels"], copied["spec"]["template"]["metadata"]["labels"]):
+                labels |= {name: self.name for name, value in labels.items() if value == self.of}
         return {**copied, "metadata": {"name": self.name, "namespace": "default"}}
 
 

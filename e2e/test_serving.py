@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(1200)
 LOAD = Path(__file__).with_name("load.py").read_text()
 STREAMS = int(os.environ.get("LLMKUBE_E2E_STREAMS", "500"))
-SERVICE = "stream"
+SERVICE, UNHOOKED = "stream", "unhooked"
 STREAM = """
 import sys, time, urllib.error, urllib.request
 body = b'{"messages": [{"role": "user", "content": "Say hello."}], "max_tokens": 12, "stream": true}'
@@ -65,6 +65,38 @@ def test_no_stream_is_lost_in_a_roll_out_a_scale_down_and_with_a_deleted_pod(
         assert not load.done(), "the load ended before all was done to the pods; raise LLMKUBE_E2E_STREAMS"
         outcomes = json.loads(load.result())
     assert outcomes == {"whole": STREAMS}
+
+
+def test_without_the_hook_streams_of_the_same_load_are_lost_or_cut_off(client: Cluster) -> None:
+    """The control: that the test before finds none is the hook's doing, and the load is one that can."""
+    client.apply(*unhooked(client))
+    rolled = ("rollout", "status", f"deployment/{UNHOOKED}", "--timeout=300s")
+    client.kubectl(*rolled)
+    url = f"http://{UNHOOKED}.{client.namespace}.svc:8080"
+    with ThreadPoolExecutor(1) as background:
+        load = background.submit(client.in_client, LOAD, url, str(STREAMS // 2), "8")
+        client.kubectl("rollout", "restart", f"deployment/{UNHOOKED}")
+        client.kubectl(*rolled)
+        assert not load.done(), "the load ended before the pod was replaced; raise LLMKUBE_E2E_STREAMS"
+        outcomes = json.loads(load.result())
+    client.kubectl("delete", f"deployment/{UNHOOKED}", f"service/{UNHOOKED}", "--wait=false")
+    print(outcomes)
+    assert sum(outcomes.values()) > outcomes.get("whole", 0)
+
+
+def unhooked(client: Cluster) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The service's own pods without their preStop hook: a Deployment of one that nobody owns, and a Service."""
+    spec = client.get(f"deployment/{SERVICE}")["spec"]
+    template = spec["template"]
+    template["metadata"]["labels"] = {"app": UNHOOKED}
+    assert template["spec"]["containers"][0].pop("lifecycle")["preStop"]
+    metadata = {"name": UNHOOKED}
+    deployment = {"replicas": 1, "selector": {"matchLabels": {"app": UNHOOKED}}, "template": template}
+    service = {"selector": {"app": UNHOOKED}, "ports": [{"name": "http", "port": 8080, "targetPort": "http"}]}
+    return (
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": deployment},
+        {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service},
+    )
 
 
 def args(pod: dict[str, Any]) -> list[str]:

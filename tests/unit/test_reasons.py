@@ -23,6 +23,7 @@ OF_SERVICES = (
     "inference_conditions.py",
     "inference_accessories.py",
     "network_policy.py",
+    "pod_monitor.py",
     "fitting.py",
     "crash.py",
     "offload.py",
@@ -34,6 +35,7 @@ OF_SERVICES = (
     "resources.py",
     "engine/plan.py",
 )
+OF_OTHERS = {"CreateContainerConfigError", "ErrImagePull", "Evicted", "FailedCreate", "InvalidImageName"}
 OF_BOTH = ("pod_trouble.py", "refusal.py", "reading.py")
 
 
@@ -54,7 +56,8 @@ def test_every_reason_of_a_model_is_explained() -> None:
     assert sorted(found - listed_in("models.md")) == []
 
 
-def test_every_reason_of_an_inference_service_is_explained_with_its_next_step() -> None:
+def of_services() -> set[str]:
+    """Return the reasons that the code of InferenceServices writes, the phases that are reasons among them."""
     folders = (SOURCES / "desired", SOURCES / "controllers")
     files = [each for folder in folders for name in (*OF_SERVICES, *OF_BOTH) for each in folder.glob(name)]
     texts = [each.read_text() for each in files]
@@ -64,6 +67,30 @@ def test_every_reason_of_an_inference_service_is_explained_with_its_next_step() 
         for kind in ("Secret", "ConfigMap")
         for what in ("NotFound", "Unreadable", "KeyNotFound", "Empty")
     }
-    phases = set(get_args(InferencePhase)) - {"Failed"}  # a phase is the reason where nothing else is one
+    return found | set(get_args(InferencePhase)) - {"Failed"}  # a phase is the reason where nothing else is one
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return the rows of the tables of reasons in docs/serving.md: the reasons, what they mean, the next step."""
+    table = re.findall(
+        r"^\| reason \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", (ROOT / "docs" / "serving.md").read_text(), re.M | re.I
+    )
+    assert len(table) == 1, "one table, so that a reason stands in one place"
+    found = [re.split(r" *\| *", line.strip("| ")) for line in table[0].splitlines()]
+    assert {len(each) for each in found} == {3}
+    return [(reasons, meaning, step) for reasons, meaning, step in found]
+
+
+def test_every_reason_of_an_inference_service_is_in_one_row_of_one_table_with_its_next_step() -> None:
+    listed = [match["reason"] for reasons, _, _ in rows() for match in _LISTED.finditer(reasons)]
+    found = of_services()
     assert len(found) > 30
-    assert sorted((found | phases) - listed_in("serving.md")) == []
+    assert sorted(found - set(listed)) == []
+    assert sorted(listed) == sorted(set(listed))
+    assert all(meaning and step for _, meaning, step in rows())
+
+
+def test_the_table_lists_no_reason_that_nobody_gives() -> None:
+    """Besides what others say: the kubelet of a pod, and the controller of a Deployment."""
+    listed = {match["reason"] for reasons, _, _ in rows() for match in _LISTED.finditer(reasons)}
+    assert sorted(listed - of_services()) == sorted(OF_OTHERS)

@@ -62,8 +62,8 @@ class Auth(Record):
     """Secret with the API keys, mounted as llama-server's --api-key-file. Only /health stays public. Other keys in the
     Secret replace the pods, as the engine reads them once."""
     metrics_key: DataKey | None = None
-    """Key of the same Secret with one of the API keys alone, for a PodMonitor; by default secretRef.key, which must
-    then hold one alone."""
+    """Key of the same Secret with one of the API keys alone and no line end, for a PodMonitor; by default
+    secretRef.key, which must then hold one alone."""
 
 
 class InferenceServiceSpec(Record):

@@ -25,6 +25,7 @@ from llmkube.desired.inference_status import Sight, observe
 from llmkube.desired.inputs import Missing
 from llmkube.desired.labels import selector_text
 from llmkube.desired.network_policy import shut_out
+from llmkube.desired.pod_monitor import unscrapable
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
@@ -155,7 +156,9 @@ class InferenceReconciler:
             gpus=engine.gpus,
             offloaded=self.offloads.of(key_of(isvc), sight.pods) if engine.gpus else None,
             plan=published(spec, inputs.served.spec, engine),
-            remark=sight.remark or remark(spec, inputs.served.spec, engine),
+            remark=sight.remark
+            or remark(spec, inputs.served.spec, engine)
+            or unscrapable(spec, self.settings, inputs.referenced),
         )
 
     async def _wait(self, isvc: CustomResource, sight: Sight, missing: Missing) -> Sight:

@@ -3,21 +3,19 @@
     of(key, pods)   the fewest layers on GPUs of the ready pods of the InferenceService `key`
     forget(key)     it is gone
 
-A log that cannot be read is tried a few times, then left alone: nothing is known of that start. It must never read more
-than the bounded beginning of a log, and never keep it.
+A log that does not tell is tried a few times, then left alone: nothing is known of that start.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from llmkube.controllers.pod_logs import PodLogs
 from llmkube.desired.engine_log import LONGEST, offloaded
 from llmkube.desired.pod_part import CONTAINER
-from llmkube.kube.errors import KubeError
 from llmkube.kube.kinds import key_of
 
 if TYPE_CHECKING:
@@ -29,18 +27,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-PERIOD = 1.0
-TIMEOUT = 10.0
-AT_ONCE = 8
 TRIES = 5
 Start = tuple[str, str]
 """A pod's uid, and when its engine began."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Reading:
     service: Key
     pod: Key
+    start: Start
     layers: int | None = None
     tries: int = 0
 
@@ -49,17 +45,22 @@ class OffloadReader:
     """Reads the pods that it is asked about; `notify` hears of a service of which something new is known."""
 
     def __init__(self, client: Client, *, notify: Callable[[Key], None]) -> None:
-        self._client = client
         self._notify = notify
         self._known: dict[Key, dict[Start, _Reading]] = {}
         self._unread: dict[Start, _Reading] = {}
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self.logs: PodLogs[_Reading] = PodLogs(
+            client,
+            container=CONTAINER,
+            limit_bytes=LONGEST,
+            wanted=lambda: ((each, each.pod) for each in self._unread.values()),
+            heard=self._heard,
+        )
 
     def of(self, key: Key, pods: Iterable[Pod]) -> int | None:
         """Return what is known of these pods, which are all of the service; what is not is read from now on."""
         before = self._known.get(key, {})
         starts = {start: key_of(each) for each in pods if (start := _start(each))}
-        self._known[key] = {start: before.get(start) or _Reading(key, pod) for start, pod in starts.items()}
+        self._known[key] = {start: before.get(start) or _Reading(key, pod, start) for start, pod in starts.items()}
         for start in before.keys() - starts.keys():
             self._unread.pop(start, None)
         self._unread |= {start: each for start, each in self._known[key].items() if start not in before}
@@ -70,37 +71,16 @@ class OffloadReader:
         for start in self._known.pop(key, {}):
             self._unread.pop(start, None)
 
-    async def run(self) -> None:
-        """Read until cancelled."""
-        while True:
-            await self.read_once()
-            await asyncio.sleep(PERIOD)
-
-    async def read_once(self) -> None:
-        """Read every log that is to be read, once."""
-        async with asyncio.TaskGroup() as group:
-            for start, reading in list(self._unread.items()):
-                group.create_task(self._read(start, reading), name=f"offload {reading.pod}")
-
-    async def _read(self, start: Start, reading: _Reading) -> None:
-        async with self._slots:
-            reading.layers = offloaded(await self._beginning(reading.pod))
+    def _heard(self, reading: _Reading, text: str) -> None:
+        reading.layers = offloaded(text)
         reading.tries += 1
         if reading.layers is None and reading.tries < TRIES:
             return
-        self._unread.pop(start, None)
+        self._unread.pop(reading.start, None)
         if reading.layers is None:
             log.info("its log does not tell where an engine put its layers", pod=str(reading.pod))
-        elif start in self._known.get(reading.service, {}):
+        elif reading.start in self._known.get(reading.service, {}):
             self._notify(reading.service)
-
-    async def _beginning(self, pod: Key) -> str:
-        try:
-            async with asyncio.timeout(TIMEOUT):
-                return await self._client.logs(pod, container=CONTAINER, limit_bytes=LONGEST)
-        except (KubeError, TimeoutError) as error:
-            log.debug("the beginning of an engine's log could not be read", pod=str(pod), error=str(error))
-            return ""
 
 
 def _start(pod: Pod) -> Start | None:

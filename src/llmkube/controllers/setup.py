@@ -126,7 +126,7 @@ def _models(shared: _Shared, writer: Applier, source: SourceReader) -> tuple[Con
     )
     controller = target.controller = Controller("model", reconcile=models.reconcile, queue=WorkQueue(clock))
     _watch_models(controller, known, writer)
-    return controller, (resolver.run, progress.run)
+    return controller, (resolver.run, progress.logs.run)
 
 
 def _services(shared: _Shared, writer: Applier) -> tuple[Controller, Sequence[Background]]:
@@ -150,7 +150,7 @@ def _services(shared: _Shared, writer: Applier) -> tuple[Controller, Sequence[Ba
         "inferenceservice", reconcile=services.reconcile, queue=WorkQueue(clock)
     )
     _watch_services(controller, known, writer)
-    return controller, (referenced.run, offloads.run)
+    return controller, (referenced.run, offloads.logs.run)
 
 
 def _watch_models(controller: Controller, known: Caches, applier: Applier) -> None:

@@ -14,9 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from llmkube.desired.adapters import adapters_part
-from llmkube.desired.api_keys import keys_part
 from llmkube.desired.arguments import PORT, arguments
-from llmkube.desired.chat_template import template_part
 from llmkube.desired.drafts import draft_part
 from llmkube.desired.drain import drain_part
 from llmkube.desired.engine_log import log_part
@@ -27,12 +25,12 @@ from llmkube.desired.naming import child_name
 from llmkube.desired.placement import placement
 from llmkube.desired.pod_monitor import scrape_part
 from llmkube.desired.pod_part import CONTAINER, PodPart, combined
-from llmkube.desired.probes import probes
+from llmkube.desired.probes import probes, secured
+from llmkube.desired.referenced_files import keys_part, template_part, tls_part
 from llmkube.desired.resources import gpus, needs
 from llmkube.desired.rollout import rollout
 from llmkube.desired.security import container_security, pod_security, user_namespace
 from llmkube.desired.service import PORT_NAME
-from llmkube.desired.tls import secured, tls_part
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -93,11 +91,16 @@ def _parts(
         tls_part(spec, inputs.referenced),
         scrape_part(spec, settings),
         PodPart(pod=placement(name, spec, served.spec, architecture=image.architecture) | user_namespace(settings)),
-        PodPart(container=secured(probes(spec.probes, served.status.size_bytes or 0), spec)),
+        PodPart(container=_probed(spec, served)),
         drain_part(spec.termination_grace_period_seconds),
         log_part(has_gpus=gpus(spec, served.spec) > 0),
         PodPart(args=spec.extra_args, env=tuple(each.manifest() for each in spec.env)),
     )
+
+
+def _probed(spec: InferenceServiceSpec, served: Served) -> dict[str, Any]:
+    found = probes(spec.probes, served.status.size_bytes or 0)
+    return secured(found) if spec.endpoint.tls else found
 
 
 def _engine_part(name: str, spec: InferenceServiceSpec, served: Served, build: Build, engine: EnginePlan) -> PodPart:

@@ -6,8 +6,9 @@
 llama-server answers SIGTERM by cutting off what it is saying (b11669), or by hanging (b11434), so the signal must come
 after the last byte. The hook looks at the kernel's table of connections, not at the engine's /metrics: a request has a
 connection from before the engine counts it until its last byte has been taken, and reading the table needs neither an
-API key, nor TLS, nor any program but sh. Connections that only wait for another request are closed by the engine itself
-after seconds. The kubelet calls no hook for a container that has ended by itself.
+API key, nor TLS, nor any program but sh. Connections that only wait for another request count, too: one that comes as
+SIGTERM does is never answered (b11669). The engine closes them itself, after 5 seconds or its 100th answer. The kubelet
+calls no hook for a container that has ended by itself.
 """
 
 from __future__ import annotations

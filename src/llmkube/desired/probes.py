@@ -1,6 +1,7 @@
 """Probes of the engine, and how long its start may take.
 
     probes(said: Probes | None, size_bytes: int) -> dict    the container's startupProbe, readinessProbe, livenessProbe
+    secured(probes: dict) -> dict                           the same, of an engine that answers by HTTPS alone
     startup_seconds(said: Probes | None, size_bytes: int) -> int
 
 All ask /health, which stays public with API keys: refused, then 503 while the model loads, then 200. They must never
@@ -41,6 +42,11 @@ def probes(said: Probes | None, size_bytes: int) -> dict[str, Any]:
         "readinessProbe": _probe(readiness, _READINESS),
         "livenessProbe": _probe(liveness, _LIVENESS) | {"terminationGracePeriodSeconds": _GRACE_SECONDS},
     }
+
+
+def secured(probes: dict[str, Any]) -> dict[str, Any]:
+    """Return the same probes by HTTPS, whose certificate a kubelet does not verify."""
+    return {name: {**probe, "httpGet": {**probe["httpGet"], "scheme": "HTTPS"}} for name, probe in probes.items()}
 
 
 def _startup(said: ProbeTiming | None, size_bytes: int) -> dict[str, int]:

@@ -2,12 +2,12 @@
 
     Reference(kind: "Secret" | "ConfigMap", name: str)      in the namespace of whoever refers to it
     Found(entries: Mapping[str, Entry], problem: str)       what is there, or why nothing can be read
-    Entry(size: int, lines: int, padded: int, labels: tuple[str, ...], version: str)
+    Entry(size: int, lines: int, padded: int, breaks: int, marks: frozenset[str], labels: tuple[str, ...], version: str)
     found(data: Data, kind: ReferenceKind) -> Found
     trouble(where: str, reference: Reference, key: str, found: Found | None, *, may_be_empty=False) -> Trouble | None
 
 Pure. An Entry never holds content: not even a plain digest of it, which would let whoever reads a Deployment guess a
-short secret. `version` is an HMAC keyed by the object's uid, which nobody knows who may not read the object.
+short secret. `version` and `marks` are HMACs keyed by the object's uid, which nobody knows who may not read the object.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 ReferenceKind = Literal["Secret", "ConfigMap"]
 MOST_LABELS = 8
+MOST_MARKS = 32
 MOST_NAMED = 5
 VERSION_LENGTH = 16
 ABSENT = "none"
 """The problem of an object that is not there; any other is one of reading it."""
+_BREAK = re.compile(rb"\r\n|\r|\n")
 _PEM = re.compile(rb"^-----BEGIN ([A-Z0-9 ]{1,64})-----\s*$", re.MULTILINE)
 
 
@@ -51,13 +53,16 @@ class Reference(NamedTuple):
 class Entry:
     """One key: its `size` in bytes, how many `lines` say something (blank ones and # comments do not), PEM `labels`.
 
-    `padded` of the lines end in white space (a carriage return among it). `version` is another one once the content
-    is; that of another object (a new uid) is, too.
+    `padded` of the lines end in white space (a carriage return among it). `breaks` are the line ends, that of the last
+    line included. `marks` are equal for equal lines of one Secret, of the first MOST_MARKS lines. `version` is another
+    one once the content is; that of another object (a new uid) is, too.
     """
 
     size: int
     lines: int
     padded: int
+    breaks: int
+    marks: frozenset[str]
     labels: tuple[str, ...]
     version: str
 
@@ -72,7 +77,9 @@ class Found:
 
 def found(data: Data, kind: ReferenceKind) -> Found:
     """Return what is told of an object."""
-    return Found({name: _entry(data.metadata.uid, name, content) for name, content in _contents(data, kind)})
+    marked = MOST_MARKS if kind == "Secret" else 0
+    contents = _contents(data, kind)
+    return Found({name: _entry(data.metadata.uid, name, content, marked=marked) for name, content in contents})
 
 
 def trouble(
@@ -115,17 +122,19 @@ def _decoded(text: str) -> bytes:
         return b""
 
 
-def _entry(uid: str, name: str, content: bytes) -> Entry:
+def _entry(uid: str, name: str, content: bytes, *, marked: int) -> Entry:
     lines = [line for line in content.split(b"\n") if line.strip() and not line.startswith(b"#")]
     return Entry(
         size=len(content),
         lines=len(lines),
         padded=sum(line != line.rstrip() for line in lines),
+        breaks=len(_BREAK.findall(content)),
+        marks=frozenset(_keyed(uid, line.strip()) for line in lines[:marked]),
         labels=tuple(each.decode() for each in _PEM.findall(content)[:MOST_LABELS]),
-        version=_version(uid, name, content),
+        version=_keyed(uid, name.encode() + b"\0" + content),
     )
 
 
-def _version(uid: str, name: str, content: bytes) -> str:
-    digest = hmac.new(uid.encode(), name.encode() + b"\0" + content, hashlib.sha256)
+def _keyed(uid: str, content: bytes) -> str:
+    digest = hmac.new(uid.encode(), content, hashlib.sha256)
     return digest.hexdigest()[:VERSION_LENGTH]

@@ -72,6 +72,10 @@ class LocalMode:
         """Merge this into one object."""
         return self._ask("PATCH", *path, body=body)
 
+    def create(self, body: Object, *path: str) -> Object:
+        """Create one object in the collection at this path."""
+        return self._ask("POST", *path, body=body)
+
     def _ask(self, method: str, *path: str, body: Object | None = None) -> Object:
         config = yaml.safe_load(self.kubeconfig.read_text())
         cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
@@ -103,7 +107,8 @@ def _json(url: str, *, method: str, token: str, cluster: Object, body: Object | 
     context = ssl.create_default_context(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/merge-patch+json"}
+    form = "merge-patch+json" if method == "PATCH" else "json"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": f"application/{form}"}
     data = json.dumps(body).encode() if body else None
     request = urllib.request.Request(url, data, headers, method=method)
     with urllib.request.urlopen(request, context=context, timeout=10) as response:

@@ -17,7 +17,7 @@ from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
 from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
-from llmkube.desired.api_keys import VERSION
+from llmkube.desired.referenced_files import KEYS_VERSION
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import NotFound
@@ -153,7 +153,7 @@ async def test_other_keys_are_another_template(
         clock.fire()
         await settled()
         await reconciler.reconcile(CHAT)
-        versions.append(world.applied["Deployment"]["spec"]["template"]["metadata"]["annotations"][VERSION])
+        versions.append(world.applied["Deployment"]["spec"]["template"]["metadata"]["annotations"][KEYS_VERSION])
     assert versions[0] != versions[1]
 
 

@@ -30,8 +30,8 @@ class Logs:
         self.of: dict[str, str | Exception] = {}
         self.asked: list[str] = []
 
-    async def logs(self, pod: Key, *, container: str, limit_bytes: int) -> str:
-        assert (container, limit_bytes) == ("llama-server", LONGEST)
+    async def logs(self, pod: Key, *, container: str, tail: int | None, limit_bytes: int) -> str:
+        assert (container, tail, limit_bytes) == ("llama-server", None, LONGEST)
         self.asked.append(pod.name)
         found = self.of[pod.name]
         if isinstance(found, Exception):
@@ -61,13 +61,13 @@ async def test_a_log_is_read_once_per_start_and_its_service_is_told(
     logs.of["a"] = log("CUDA0")
     assert reader.of(CHAT, [pod("a")]) is None
     for _ in range(3):
-        await reader.read_once()
+        await reader.logs.read_once()
         assert reader.of(CHAT, [pod("a")]) == 31
     assert (logs.asked, told) == (["a"], [CHAT])
     logs.of["a"] = log()
     restarted = pod("a", began="2026-01-02T00:00:00Z")
     assert reader.of(CHAT, [restarted]) is None
-    await reader.read_once()
+    await reader.logs.read_once()
     assert reader.of(CHAT, [restarted]) == 0
 
 
@@ -75,14 +75,14 @@ async def test_the_worst_pod_counts(reader: OffloadReader, logs: Logs) -> None:
     logs.of = {"a": log("CUDA0"), "b": log()}
     pods = [pod("a"), pod("b")]
     reader.of(CHAT, pods)
-    await reader.read_once()
+    await reader.logs.read_once()
     assert reader.of(CHAT, pods) == 0
     assert reader.of(CHAT, pods[:1]) == 31
 
 
 async def test_only_engines_that_are_ready_and_stay_are_read(reader: OffloadReader, logs: Logs) -> None:
     reader.of(CHAT, [pod("a", ready=False), pod("b", going=True)])
-    await reader.read_once()
+    await reader.logs.read_once()
     assert logs.asked == []
 
 
@@ -93,7 +93,7 @@ async def test_a_log_that_does_not_tell_is_tried_a_few_times_and_left_alone(
     logs.of["a"] = answer
     reader.of(CHAT, [pod("a")])
     for _ in range(2 * TRIES):
-        await reader.read_once()
+        await reader.logs.read_once()
     assert (len(logs.asked), told, reader.of(CHAT, [pod("a")])) == (TRIES, [], None)
 
 
@@ -103,5 +103,5 @@ async def test_nothing_is_kept_of_pods_and_services_that_are_gone(reader: Offloa
     reader.of(CHAT, [])
     reader.of(CHAT, [pod("a")])
     reader.forget(CHAT)
-    await reader.read_once()
+    await reader.logs.read_once()
     assert (logs.asked, reader._known, reader._unread) == ([], {}, {})

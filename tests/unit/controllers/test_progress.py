@@ -58,15 +58,15 @@ async def test_every_percent_is_told_and_less_only_after_two_seconds(
     ):
         clock.seconds = seconds
         logs.says(arrived)
-        await reader.read_once()
+        await reader.logs.read_once()
         assert len(told) == expected
 
 
 async def test_a_log_that_cannot_be_read_changes_nothing(reader: ProgressReader, logs: Logs, told: list[Key]) -> None:
     logs.says(100)
-    await reader.read_once()
+    await reader.logs.read_once()
     logs.line = TransportError("no answer")
-    await reader.read_once()
+    await reader.logs.read_once()
     found = reader.tick(TINY, POD)
     assert found is not None
     assert (found.bytes, told) == (100, [TINY])
@@ -74,7 +74,7 @@ async def test_a_log_that_cannot_be_read_changes_nothing(reader: ProgressReader,
 
 async def test_what_an_earlier_pod_said_is_not_told_of_the_next(reader: ProgressReader, logs: Logs) -> None:
     logs.says(900)
-    await reader.read_once()
+    await reader.logs.read_once()
     after = Key("team", "tiny-fetch-y")
     reader.follow(TINY, after)
     assert reader.tick(TINY, after) is None

@@ -7,7 +7,7 @@ import hashlib
 
 import pytest
 
-from llmkube.desired.referenced import Entry, Found, Reference, found, trouble
+from llmkube.desired.referenced import MOST_MARKS, Entry, Found, Reference, found, trouble
 from llmkube.kube.objects import Data, ObjectMeta
 
 KEYS = Reference("Secret", "keys")
@@ -56,6 +56,25 @@ def test_a_version_cannot_be_guessed_from_the_content_without_the_objects_uid() 
     assert first not in {hashlib.sha256(each).hexdigest()[:16] for each in (b"hunter2", b"keys\0hunter2")}
 
 
+def test_equal_lines_of_a_secret_are_known_as_such_and_cannot_be_guessed_without_its_uid() -> None:
+    entries = of_secret(keys=b"# ours\nfirst\nsecond\n", scraper=b"second").entries
+    assert entries["scraper"].marks < entries["keys"].marks
+    assert len(entries["keys"].marks) == 2
+    assert not entries["scraper"].marks & of_secret("2", scraper=b"second").entries["scraper"].marks
+    assert hashlib.sha256(b"second").hexdigest()[:16] not in entries["scraper"].marks
+
+
+def test_only_the_first_lines_are_marked_and_none_of_a_config_map() -> None:
+    assert len(of_secret(keys=b"\n".join(b"%d" % each for each in range(99))).entries["keys"].marks) == MOST_MARKS
+    config = Data(metadata=ObjectMeta(uid="1"), data={"template": "a\nb"})
+    assert found(config, "ConfigMap").entries["template"].marks == frozenset()
+
+
+@pytest.mark.parametrize(("content", "breaks"), [(b"one", 0), (b"one\n", 1), (b"one\r\ntwo\r\n", 2), (b"one\r", 1)])
+def test_line_ends_are_counted(content: bytes, breaks: int) -> None:
+    assert of_secret(keys=content).entries["keys"].breaks == breaks
+
+
 @pytest.mark.parametrize(
     ("there", "reason", "words"),
     [
@@ -79,4 +98,4 @@ def test_what_is_missing_is_said_with_its_name_and_the_path_of_the_spec(there: F
 
 
 def test_nothing_is_said_of_a_key_that_is_there() -> None:
-    assert trouble(WHERE, KEYS, "api-keys", Found({"api-keys": Entry(1, 1, 0, (), "v")})) is None
+    assert trouble(WHERE, KEYS, "api-keys", Found({"api-keys": Entry(1, 1, 0, 0, frozenset(), (), "v")})) is None

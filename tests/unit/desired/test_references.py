@@ -8,11 +8,8 @@ from typing import Any
 
 import pytest
 
-from llmkube.desired.api_keys import VERSION as KEYS_VERSION
-from llmkube.desired.api_keys import keys_part
-from llmkube.desired.chat_template import VERSION as TEMPLATE_VERSION
-from llmkube.desired.chat_template import template_part
 from llmkube.desired.referenced import Found, Reference, found
+from llmkube.desired.referenced_files import KEYS_VERSION, TEMPLATE_VERSION, keys_part, template_part
 from llmkube.desired.references import held, references
 from llmkube.kube.objects import Data, ObjectMeta
 

@@ -20,9 +20,13 @@ def llama(
     heads: int = 16,
     vocabulary: int = 32000,
     context: int = 4096,
+    head: bool = False,
     **more: object,
 ) -> ModelFacts:
-    """A llama with F16 weights: its layers have 12 * width^2 values each, and as many keys as values."""
+    """A llama with F16 weights: its layers have 12 * width^2 values each, and as many keys as values.
+
+    `head`: the one that makes a reranker of it.
+    """
     names = {"attn_q": width, "attn_k": width, "attn_v": width, "attn_output": width}
     names |= {"ffn_gate": 8 * width // 3, "ffn_up": 8 * width // 3, "ffn_down": 8 * width // 3}
     tensors = [
@@ -32,6 +36,7 @@ def llama(
     ]
     ends = ("token_embd.weight", "output.weight")
     tensors += [TensorInfo(name, (width, vocabulary), "F16", 0, F16 * width * vocabulary) for name in ends]
+    tensors += [TensorInfo("cls.output.weight", (width, 1), "F16", 0, F16 * width)] if head else []
     fields = {
         "architecture": "llama",
         "name": "a llama",

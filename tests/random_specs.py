@@ -15,7 +15,8 @@ from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.objects import CustomResource, ObjectMeta
 
 LAYERS, TRAINED = 8, 4096
-LAYOUT = layout(llama(layers=LAYERS, width=512, context=TRAINED))
+LAYOUT = layout(llama(layers=LAYERS, width=512, context=TRAINED, head=True, pooling=1))
+"""Of a model that may be served in every mode."""
 SHA256 = "ab" * 32
 UNKNOWN, MISSING_FLAG = "registry.example/mine", "--no-such-flag"
 _CACHE_TYPES = st.sampled_from(CacheType.__args__)

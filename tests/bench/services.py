@@ -50,7 +50,7 @@ def _rendered(isvc: CustomResource, served: Served, settings: OperatorSettings) 
     service(isvc, spec)
     deployment(isvc, spec, Inputs(served), settings, engine)
     published(spec, served.spec, engine)
-    remark(spec, served.spec, engine)
+    remark(spec, served, engine)
 
 
 def _service(index: int) -> CustomResource:

@@ -38,7 +38,7 @@ def write(model: Model, folder: Path) -> Path:
     writer = GGUFWriter(path, model.architecture)
     for key, value in model.keys.items():
         _add(writer, key if key.startswith(GIVEN) else f"{model.architecture}.{key}", value)
-    _vocabulary(writer, model.tokenizer, model.vocabulary)
+    vocabulary(writer, model.tokenizer, model.vocabulary)
     sizes = [_tensor(writer, name, shape) for name, shape in model.tensors.items()]
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -82,7 +82,8 @@ def _add(writer: GGUFWriter, key: str, value: Any) -> None:
             writer.add_array(key, value)
 
 
-def _vocabulary(writer: GGUFWriter, kind: str, size: int) -> None:
+def vocabulary(writer: GGUFWriter, kind: str, size: int) -> None:
+    """Write so many tokens of a kind (llama, bert): the special ones, and words w0, w1, …"""
     special = ["<unk>", "<s>", "</s>"] if kind == "llama" else ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [f"<0x{byte:02X}>" for byte in range(256)] if kind == "llama" else []
     words = [f"▁w{number}" for number in range(size - len(special) - len(letters))]

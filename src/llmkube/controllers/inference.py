@@ -157,7 +157,7 @@ class InferenceReconciler:
             offloaded=self.offloads.of(key_of(isvc), sight.pods) if engine.gpus else None,
             plan=published(spec, inputs.served.spec, engine),
             remark=sight.remark
-            or remark(spec, inputs.served.spec, engine)
+            or remark(spec, inputs.served, engine)
             or unscrapable(spec, self.settings, inputs.referenced),
         )
 

@@ -11,18 +11,21 @@ from llmkube.api import quantity
 from llmkube.api.conditions import AVAILABLE
 from llmkube.api.inference_status import Plan, PlanMemory
 from llmkube.desired.conditions import one_line
+from llmkube.desired.engine.beside import layout_of
 from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.extra import refused_extra_args
+from llmkube.desired.engine.modes import mode_remark, mode_trouble
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.engine.told import told
 from llmkube.desired.images import engine_image, image_trouble
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import gpu_trouble, needs
+from llmkube.gguf.packed import unpacked
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import ModelSpec, ModelStatus
-    from llmkube.desired.inputs import Inputs
+    from llmkube.desired.inputs import Inputs, Served
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource, Object
 
@@ -82,7 +85,7 @@ def decided(spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettin
     model = inputs.served.spec
     image = engine_image(spec, model, settings)
     trouble = _extra(spec, image.build) or image_trouble(image, spec, model) or gpu_trouble(spec, model)
-    return trouble or engine_plan(spec, inputs)
+    return trouble or mode_trouble(spec, unpacked(layout_of(inputs.served.status))) or engine_plan(spec, inputs)
 
 
 def _extra(spec: InferenceServiceSpec, build: Build) -> Trouble | None:
@@ -105,12 +108,14 @@ def published(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) 
     )
 
 
-def remark(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Trouble | None:
+def remark(spec: InferenceServiceSpec, served: Served, engine: EnginePlan) -> Trouble | None:
     """Return what is done differently from what the person asked for, and why."""
+    if unusual := mode_remark(spec, unpacked(layout_of(served.status))):
+        return unusual
     if engine.context.clamped:
         asked = f"spec.contextSize: {spec.context_size} asked for, {engine.context.size} used"
         return Trouble("ContextClamped", f"{asked}: the model was trained for no more; lower spec.contextSize")
-    found = needs(spec, model, engine)
+    found = needs(spec, served.spec, engine)
     if found.raised and found.planned and found.requested:
         asked = f"{quantity.format_bytes(found.requested)} asked for, {quantity.format_bytes(found.planned)} used"
         return Trouble("MemoryRaised", f"spec.resources.memory: {asked}: the model needs it; raise it")

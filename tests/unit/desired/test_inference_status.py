@@ -316,9 +316,10 @@ def test_a_context_longer_than_the_model_was_trained_for_is_told_as_clamped(
     isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory
 ) -> None:
     spec = isvc_spec(contextSize=100000)
-    engine = engine_plan(spec, Inputs(Served(resource(), model_spec(), model_status())))
+    served = Served(resource(), model_spec(), model_status())
+    engine = engine_plan(spec, Inputs(served))
     assert isinstance(engine, EnginePlan)
-    found, told = remark(spec, model_spec(), engine), published(spec, model_spec(), engine)
+    found, told = remark(spec, served, engine), published(spec, served.spec, engine)
     assert found is not None
     assert told is not None
     assert (found.reason, told.context_size, told.gpu_layers) == ("ContextClamped", 4096, 0)

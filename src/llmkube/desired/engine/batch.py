@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from llmkube.desired.engine.modes import LAST
+
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.api.model import GGUFFacts
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
 DEFAULT_CONTEXT = 8192
 BATCH, UBATCH = 2048, 512
 """The engine's own defaults."""
-LAST = 3
-"""llama.cpp's pooling type `last`: the only one for which a prompt may come in several batches."""
 
 
 class Context(NamedTuple):
@@ -46,7 +46,7 @@ def batches(spec: InferenceServiceSpec, *, context: int, pooling: int | None) ->
     """Return the sizes. To embed or to rank a text its tokens must come in one physical batch: the engine answers
     "input is too large to process" otherwise (tools/server), so that by default it holds all that a slot can.
     """
-    if spec.mode == "chat" or (spec.mode == "embedding" and pooling == LAST):
+    if spec.mode == "chat" or pooling == LAST:  # the only one for which a text may come in several
         return Batches(spec.batch_size, spec.ubatch_size)
     ubatch = spec.ubatch_size or spec.batch_size or max(UBATCH, context // (spec.parallel or 1))
     return Batches(max(spec.batch_size or ubatch, ubatch), ubatch)

@@ -17,6 +17,7 @@ from llmkube.desired.conditions import one_line
 from llmkube.desired.engine.balance import UNBOUNDED, balanced, even
 from llmkube.desired.engine.batch import BATCH, UBATCH, Batches, Context, batches, effective_context
 from llmkube.desired.engine.beside import Beside, adapter_bytes, beside, layout_of
+from llmkube.desired.engine.modes import pooling
 from llmkube.desired.engine.split import SplitError, counts, layer_split, split_mode
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import asked_layers, gpus, memory_of_each
@@ -63,7 +64,7 @@ def engine_plan(spec: InferenceServiceSpec, inputs: Inputs) -> EnginePlan | Trou
     context = effective_context(spec, status.gguf)
     drafted = EnginePlan(
         context=context,
-        batches=batches(spec, context=context.size, pooling=facts.pooling if facts else None),
+        batches=batches(spec, context=context.size, pooling=pooling(spec, facts)),
         gpus=count,
         layers=asked_layers(model) if count else 0,
         total=_total(facts, status),

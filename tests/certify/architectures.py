@@ -94,12 +94,20 @@ def embedding() -> list[Model]:
     modern_keys = {**keys, "feed_forward_length": FEED, "context_length": 8192, "attention__sliding_window": 128}
     positions: Shapes = {"position_embd.weight": (WIDTH, 512)}
     gemma = {**NORMS, **attention(), **POST_NORMS, **DENSE, **HEAD_NORMS}
+    score: Shapes = {"cls.weight": (WIDTH, WIDTH), "cls.bias": (WIDTH,), "cls.output.weight": (WIDTH, 1)}
+    ranks: dict[str, Any] = {**keys, "pooling_type": 4}
+    bert: Shapes = {**whole, **own_biases, **norms, **up, **up_biases}
+    decoder: Shapes = {**NORMS, **attention(), **HEAD_NORMS, **DENSE}
+    asks: Shapes = {**TOP, "cls.output.weight": (WIDTH, 2)}
+    answers = {"pooling_type": 4, "classifier__output_labels": ["yes", "no"]}
     return [
-        plain("bert", 3, {**whole, **own_biases, **norms, **up, **up_biases}, top={**top, **positions}, **keys),
+        plain("bert", 3, bert, top={**top, **positions}, **keys),
+        plain("bert reranker", 3, bert, top={**top, **positions, **score, "cls.output.bias": (1,)}, **ranks),
         plain("nomic-bert", 3, {**fused, **norms, **up, "ffn_gate.weight": (WIDTH, 4096)}, top=top, **keys),
         plain("modern-bert", 4, modern, top=modern_top, **modern_keys),
         plain("gemma-embedding", 7, gemma, attention__sliding_window=512, pooling_type=1),
-        plain("qwen3 embedding", 3, {**NORMS, **attention(), **HEAD_NORMS, **DENSE}, pooling_type=3),
+        plain("qwen3 embedding", 3, decoder, pooling_type=3),
+        plain("qwen3 reranker", 3, decoder, top=asks, **answers),
     ]
 
 

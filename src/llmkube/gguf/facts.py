@@ -65,7 +65,8 @@ class Recurrence:
 class ModelFacts:
     """None is "the header does not say". `nextn_layers`: of `block_count`, those that only draft further tokens.
 
-    `kind`: general.type (model, adapter, mmproj); `adapter`: adapter.type (lora).
+    `kind`: general.type (model, adapter, mmproj); `adapter`: adapter.type (lora). Of a draft that reads what layers of
+    another model compute: `target_width`, how many numbers that has for a token, and `target_layer`, the last one read.
     """
 
     architecture: str
@@ -94,6 +95,8 @@ class ModelFacts:
     kind: str | None = None
     adapter: str | None = None
     tokenizer: Tokenizer | None = None
+    target_width: int | None = None
+    target_layer: int | None = None
 
     @property
     def head_count(self) -> int | None:
@@ -140,6 +143,8 @@ def facts(header: Header) -> ModelFacts:
         recurrence=_recurrence(own, layers),
         weights=weights(header.tensors, layers or 0),
         tokenizer=tokenizer(keys),
+        target_width=own.count("target_hidden_size"),
+        target_layer=own.count("target_layers"),
         **_of_file(keys),
     )
 

@@ -242,6 +242,47 @@ def test_a_draft_that_reads_what_the_model_computes_has_a_type_of_its_own(model:
     assert draft_part(isvc_spec(**DRAFTED), inputs, Build(11669)).args[:2] == ("--spec-type", "draft-eagle3")
 
 
+def drafting(model: Factory, **target: int) -> Served:
+    """A draft of 1024 numbers for a token, made for the layers of another model."""
+    read = llama(layers=1, architecture="eagle3", **target)
+    memory = ModelMemory(weights=MI, kv_cache_per_token=1024, compute_estimate=MI, layout=layout(read))
+    found: Served = model("small", status={**facts(None, architecture="eagle3"), "memory": memory})
+    return found
+
+
+@pytest.mark.parametrize("target", [{}, {"target_width": 1024}, {"target_layer": 30}])
+def test_a_draft_made_for_the_model_is_taken(target: dict[str, int], model: Factory) -> None:
+    assert draft_trouble(model(status=facts()), drafting(model, **target)) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"target_width": 4096, "target_layer": 28}, "made for one of 4096 numbers, whose layer 28 it reads"),
+        ({"target_layer": 31}, "made for one of 1024 numbers, whose layer 31 it reads"),
+        ({"width": 2048, "heads": 16}, "made for one of 2048 numbers"),
+    ],
+)
+def test_a_draft_made_for_another_model_is_refused_with_what_it_reads(
+    target: dict[str, int], words: str, model: Factory
+) -> None:
+    told = draft_trouble(model(status=facts()), drafting(model, **target))
+    assert told is not None
+    assert (told.reason, words in told.message) == ("DraftTargetDiffers", True), told
+    assert "made for tiny (1024 numbers for a token and 30 layers), found small (eagle3)" in told.message
+
+
+def test_a_draft_whose_header_is_not_known_is_taken(model: Factory) -> None:
+    assert draft_trouble(model(status=facts()), model("small", status=facts(None, architecture="dflash"))) is None
+
+
+def test_what_only_drafts_is_not_served(model: Factory) -> None:
+    told = unfit(Inputs(drafting(model)))
+    assert told is not None
+    assert (told.reason, "spec.speculative.draftModelRef" in told.message) == ("NotAModel", True)
+    assert unfit(Inputs(model(status=facts()), drafting(model))) is None
+
+
 @pytest.mark.parametrize(
     ("number", "names"),
     [

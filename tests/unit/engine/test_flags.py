@@ -48,7 +48,7 @@ def test_a_flag_means_what_it_means_to_llama_server(arguments: list[str], settin
         (["-ts", ",".join("1" * 129)], "-ts: expected at most 128 shares, found 129"),
         (["--lora-scaled", "/a.gguf"], "--lora-scaled: expected PATH:SCALE"),
         (["--lora-scaled", "/a.gguf:much"], "--lora-scaled: "),
-        (["--spec-type", "draft-eagle3"], "--spec-type: expected one of none, draft-simple"),
+        (["--spec-type", "draft-mtp"], "--spec-type: expected one of none, draft-simple"),
         (["--api-key-file", "/no/such"], "--api-key-file: "),
     ],
 )

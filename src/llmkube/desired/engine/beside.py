@@ -25,8 +25,8 @@ class Beside(NamedTuple):
 
 
 def beside(inputs: Inputs, wanted: EngineOptions) -> Beside | None:
-    """Return the draft. The engine gives it as much context as the model has, with keys and values at f16 (measured on
-    b11669), and all of its layers go where the model is unless its own Model says how many.
+    """Return the draft. The engine gives it as much context as the model has, as large batches, and keys and values at
+    f16 (measured on b11669); all of its layers go where the model is unless its own Model says how many.
     """
     draft = inputs.draft
     if draft is None:
@@ -38,6 +38,8 @@ def beside(inputs: Inputs, wanted: EngineOptions) -> Beside | None:
             context=wanted.context,
             parallel=wanted.parallel,
             flash_attention=wanted.flash_attention,
+            batch=wanted.batch,
+            ubatch=wanted.ubatch,
             gpus=wanted.gpus,
             gpu_layers=-1 if layers is None else layers,
         ),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmkube.gguf.plan.cache import F32, cells, padded, ubatch
-from llmkube.gguf.plan.layers import WITHOUT_CACHE
+from llmkube.gguf.plan.layers import DRAFTS, WITHOUT_CACHE
 from llmkube.gguf.plan.options import QUANTIZED
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def batch(facts: ModelFacts, options: EngineOptions) -> Batch:
     return Batch(
         tokens=count,
         sequences=options.parallel,
-        outputs=count if options.embeddings else min(count, options.parallel),
+        outputs=count if options.embeddings or facts.architecture in DRAFTS else min(count, options.parallel),
         full=room.full if caches else padded(count),
         sliding=room.sliding if caches else padded(count),
         streams=room.streams,

@@ -69,6 +69,8 @@ WITHOUT_CACHE = frozenset(
 )
 # Of those, what works out vectors only: no matrix of the vocabulary after the last layer.
 WITHOUT_OUTPUT = WITHOUT_CACHE - {"gemma-embedding", "dream", "llada", "llada-moe", "rnd1", "clef", "wavtokenizer-dec"}
+DRAFTS = frozenset({"eagle3", "dflash"})
+"""What only drafts, from what layers of the model it was made for compute, with that model's vocabulary."""
 SHARED_FROM = {"gemma3n": 20}
 """The layer from which on an architecture uses the keys and values of earlier layers."""
 

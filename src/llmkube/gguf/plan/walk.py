@@ -13,7 +13,7 @@ from llmkube.gguf.plan.beside import Beside, narrow_rows
 from llmkube.gguf.plan.cache import F32
 from llmkube.gguf.plan.crossing import added_up
 from llmkube.gguf.plan.feed import Feeding, feed
-from llmkube.gguf.plan.layers import state_parts, window
+from llmkube.gguf.plan.layers import DRAFTS, state_parts, window
 from llmkube.gguf.plan.recurrence import Recurring, recur
 from llmkube.gguf.plan.stacked import STATES, correct, predicted, rest, stack, unstack
 
@@ -240,11 +240,14 @@ class Walk:
         return self.graph.make(F32 * self.width * self.batch.outputs, value, asked.outputs)
 
     def _ended(self, hidden: Value) -> None:
-        """Logits, or of a model that embeds one vector for each sequence."""
+        """Logits, twice where a sampler keeps its own; or of a model that embeds one vector for each sequence."""
         hidden = self._normal(hidden) if "output_norm.weight" in self._norms else hidden
         if self.batch.embeds or not self.batch.caches:
             return self._pooled(hidden)
-        self.graph.keep(self.graph.make(F32 * (self.facts.vocabulary_size or 0) * self.batch.outputs, hidden))
+        logits = self.graph.make(F32 * (self.facts.vocabulary_size or 0) * self.batch.outputs, hidden)
+        self.graph.keep(logits)
+        if self.facts.architecture in DRAFTS:
+            self.graph.keep(self.graph.make(logits.size, logits))
         return None
 
     def _pooled(self, hidden: Value) -> None:

@@ -22,7 +22,7 @@ _REASONING = {"none": 0, "auto": 1, "deepseek-legacy": 2, "deepseek": 3}
 _LOAD = {"auto": -1, "none": 0, "mmap": 1, "mlock": 2, "mmap+mlock": 3, "dio": 4}
 _ROPE = {"none": 0, "linear": 1, "yarn": 2}
 _LAYERS = {"auto": -1, "all": -2}
-_DRAFTING = {"none": 0, "draft-simple": 1}
+_DRAFTING = {"none": 0, "draft-simple": 1, "draft-eagle3": 2, "draft-dflash": 4}
 
 
 class FlagError(ValueError):

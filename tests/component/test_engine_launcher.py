@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import signal
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
+from tests.component.local.eagle import write_dflash, write_eagle
+from tests.component.local.text_models import RANK, write_encoder
 
 from llmkube.local.engine.__main__ import _parameters
 from llmkube.local.engine.flags import FLAGS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = [
     pytest.mark.engine,
@@ -101,6 +104,56 @@ async def test_tokens_arrive_in_several_chunks(server: subprocess.Popen[bytes], 
             assert "llamacpp:tokens_predicted_total 12" in await metrics.text()
     assert len(texts) > 3
     assert "".join(texts).strip()
+
+
+@contextlib.asynccontextmanager
+async def serving(port: int, *flags: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A session with a server that was started with these flags."""
+    command = [sys.executable, "-m", "llmkube.local.engine", *flags, "--port", str(port), "-t", "1"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        try:
+            async with asyncio.timeout(40):
+                while not await healthy(port):
+                    assert process.poll() is None
+                    await asyncio.sleep(0.02)
+            async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+                yield session
+        finally:
+            process.kill()
+
+
+async def test_documents_are_scored_by_a_reranker(port: int, tmp_path: Path) -> None:
+    write_encoder(tmp_path / "ranks.gguf", pooling=RANK, head=True)
+    body = {"query": "w1 w2", "documents": ["w3", "w1 w2", "w4 w5 w6"]}
+    async with (
+        serving(port, "-m", str(tmp_path / "ranks.gguf"), "-c", "512", "--reranking") as session,
+        session.post("/v1/rerank", json=body) as response,
+    ):
+        found = [(each["relevance_score"], each["index"]) for each in (await response.json())["results"]]
+    assert found == sorted(found, reverse=True)
+    assert sorted(place for _, place in found) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("kind", "write"), [("eagle3", write_eagle), ("dflash", write_dflash)])
+async def test_a_draft_made_for_the_model_drafts(
+    kind: str, write: Callable[[Path, Path], None], model: Path, port: int, tmp_path: Path
+) -> None:
+    write(tmp_path / "draft.gguf", model)
+    flags = (
+        "-m",
+        str(model),
+        "-c",
+        "512",
+        "--spec-type",
+        f"draft-{kind}",
+        "--model-draft",
+        str(tmp_path / "draft.gguf"),
+    )
+    async with (
+        serving(port, *flags) as session,
+        session.post("/v1/chat/completions", json=QUESTION | {"max_tokens": 8, "stream": False}) as response,
+    ):
+        assert (await response.json())["timings"]["draft_n"] > 0
 
 
 async def test_sigterm_ends_it_with_0_even_with_a_stream_in_flight(server: subprocess.Popen[bytes], port: int) -> None:

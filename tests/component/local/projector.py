@@ -1,4 +1,4 @@
-"""A multimodal projector that a real engine loads: the smallest vision tower there is, all of its weights zero."""
+"""A multimodal projector that a real engine loads: the smallest vision tower there is, its weights random."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def write_projector(path: Path, *, embedding: int) -> None:
     writer.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-5)
     for key in ("image_mean", "image_std"):
         writer.add_array(f"clip.vision.{key}", [0.5, 0.5, 0.5])
+    chance = np.random.default_rng(1)
     for name, shape in _tensors(embedding):
-        writer.add_tensor(name, np.zeros(shape, dtype=np.float32))
+        writer.add_tensor(name, (0.2 * chance.standard_normal(shape)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

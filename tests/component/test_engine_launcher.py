@@ -139,18 +139,9 @@ async def test_a_draft_made_for_the_model_drafts(
     kind: str, write: Callable[[Path, Path], None], model: Path, port: int, tmp_path: Path
 ) -> None:
     write(tmp_path / "draft.gguf", model)
-    flags = (
-        "-m",
-        str(model),
-        "-c",
-        "512",
-        "--spec-type",
-        f"draft-{kind}",
-        "--model-draft",
-        str(tmp_path / "draft.gguf"),
-    )
+    drafting = ("--spec-type", f"draft-{kind}", "--spec-draft-model", str(tmp_path / "draft.gguf"))
     async with (
-        serving(port, *flags) as session,
+        serving(port, "-m", str(model), "-c", "512", *drafting) as session,
         session.post("/v1/chat/completions", json=QUESTION | {"max_tokens": 8, "stream": False}) as response,
     ):
         assert (await response.json())["timings"]["draft_n"] > 0

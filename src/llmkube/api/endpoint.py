@@ -99,7 +99,7 @@ class Endpoint(Record):
     port: _Port = 8080
     """Port of the Service."""
     path: Annotated[str, Field(max_length=256, pattern=r"^/\S*$")] = "/v1/chat/completions"
-    """Path that status.endpoint names; the engine answers on all of its paths."""
+    """Path that status.endpoint names, that of the mode where it is left as it is; the engine answers on all of its."""
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
     """Type of the Service."""
     annotations: Annotations | None = None

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 Manifest = dict[str, Any]
+_BODIES = {
+    "chat": '"stream":true,"messages":[{"role":"user","content":"Hello!"}]',
+    "embedding": '"input":"Hello!"',
+    "rerank": '"query":"lighthouse","documents":["A tower with a lamp.","A bird."]',
+}
+"""A request of each mode, without the name of the model."""
 ACCELERATORS = {"nvidia": "cuda", "amd": "rocm", "intel": "intel"}
 
 
@@ -69,6 +75,7 @@ _FILE = (
         help="https://, hf://org/repo/file.gguf, s3://, oci://, pvc://, file://.",
     ),
     click.option("--sha256", metavar="HEX", help="Digest that the file must have."),
+    click.option("--mode", type=click.Choice(list(_BODIES)), help="What it is for; chat by default."),
     click.option("--mmproj", metavar="URL", help="Multimodal projector beside it, for a model that sees."),
 )
 _USE = (
@@ -127,7 +134,7 @@ def apply_wishes(name: str, wishes: Wishes, options: WriteOptions, target: Targe
 
     endpoint = run(send(target, documents, options))
     if endpoint and not options.form:
-        click.echo(curl_line(endpoint, name))
+        click.echo(curl_line(endpoint, name, wishes.mode))
 
 
 def manifests(name: str, wishes: Wishes) -> tuple[Manifest, Manifest]:
@@ -135,10 +142,12 @@ def manifests(name: str, wishes: Wishes) -> tuple[Manifest, Manifest]:
     return _manifest("Model", name, _model(wishes)), _manifest("InferenceService", name, _service(name, wishes))
 
 
-def curl_line(endpoint: str, name: str) -> str:
-    """Return the commands with which a person talks to what was deployed."""
-    body = f'{{"model":"{name}","stream":true,"messages":[{{"role":"user","content":"Hello!"}}]}}'
-    return f"\nllmkube chat {name}\n\ncurl -N {endpoint} -H 'Content-Type: application/json' \\\n  -d '{body}'"
+def curl_line(endpoint: str, name: str, mode: str | None = None) -> str:
+    """Return the commands with which a person asks what was deployed."""
+    mode = mode or "chat"
+    talk = f"\nllmkube chat {name}\n" if mode == "chat" else ""
+    body = f'{{"model":"{name}",{_BODIES[mode]}}}'
+    return f"{talk}\ncurl -N {endpoint} -H 'Content-Type: application/json' \\\n  -d '{body}'"
 
 
 def _manifest(kind: str, name: str, spec: Manifest) -> Manifest:

@@ -68,7 +68,7 @@ def draft_trouble(served: Served, draft: Served) -> Trouble | None:
     if large is None or small is None:
         return None
     if small.architecture in DRAFTS:
-        return _target_trouble(served, draft)
+        return _target_trouble(served, draft, small.architecture)
     differs = next(_differences(large, small), None)
     if differs is None:
         return None
@@ -78,7 +78,7 @@ def draft_trouble(served: Served, draft: Served) -> Trouble | None:
     return Trouble("DraftVocabularyDiffers", f"{line}, found {name} with {found}; {fix}")
 
 
-def _target_trouble(served: Served, draft: Served) -> Trouble | None:
+def _target_trouble(served: Served, draft: Served, architecture: str | None) -> Trouble | None:
     """Return that a draft reads what another model computes: the engine aborts (measured on b11669)."""
     large, small = unpacked(layout_of(served.status)), unpacked(layout_of(draft.status))
     if large is None or small is None:
@@ -91,7 +91,7 @@ def _target_trouble(served: Served, draft: Served) -> Trouble | None:
     has = f"{large.embedding_length} numbers for a token and {large.block_count} layers"
     line = f"{WHERE}: expected a draft made for {name} ({has}), found {draft.model.metadata.name}"
     of = f"made for one of {width} numbers, whose layer {layer} it reads"
-    return Trouble("DraftTargetDiffers", f"{line} ({small.architecture}), {of}; name the one that was made for {name}")
+    return Trouble("DraftTargetDiffers", f"{line} ({architecture}), {of}; name the one that was made for {name}")
 
 
 def _differences(large: GGUFFacts, small: GGUFFacts) -> Iterator[tuple[str, str]]:

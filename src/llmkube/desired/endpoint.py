@@ -13,13 +13,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmkube.api.endpoint import Endpoint
 from llmkube.desired.service import service_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from llmkube.api.inference import InferenceServiceSpec
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.objects import CustomResource
 
+_PATHS: Mapping[str, str] = {"embedding": "/v1/embeddings", "rerank": "/v1/rerank"}
 _NO_ADDRESS = frozenset({"", "None"})  # what a Service says before it has an address, and when it is headless
 
 
@@ -28,7 +32,7 @@ def endpoint(
 ) -> str | None:
     """Return the URL of the OpenAI-compatible endpoint."""
     host = _host(isvc, settings.cluster_domain, cluster_ip)
-    return f"{scheme(spec)}://{host}:{spec.endpoint.port}{spec.endpoint.path}" if host else None
+    return f"{scheme(spec)}://{host}:{spec.endpoint.port}{_path(spec)}" if host else None
 
 
 def external_endpoint(spec: InferenceServiceSpec, *, balancer: str) -> str | None:
@@ -36,15 +40,21 @@ def external_endpoint(spec: InferenceServiceSpec, *, balancer: str) -> str | Non
     if route := spec.endpoint.route:
         host = next((each for each in route.hosts if not each.startswith("*.")), None)
         outer = "https" if route.tls else "http"
-        return f"{outer}://{host}{_routed(route.path, spec.endpoint.path)}" if host else None
+        return f"{outer}://{host}{_routed(route.path, _path(spec))}" if host else None
     if spec.endpoint.type != "LoadBalancer" or not balancer:
         return None
-    return f"{scheme(spec)}://{_bracketed(balancer)}:{spec.endpoint.port}{spec.endpoint.path}"
+    return f"{scheme(spec)}://{_bracketed(balancer)}:{spec.endpoint.port}{_path(spec)}"
 
 
 def scheme(spec: InferenceServiceSpec) -> str:
     """Return how the engine is spoken to."""
     return "https" if spec.endpoint.tls else "http"
+
+
+def _path(spec: InferenceServiceSpec) -> str:
+    """As the person says, else that of the mode: what embeds or ranks answers no chats."""
+    said = spec.endpoint.path
+    return _PATHS.get(spec.mode, said) if said == Endpoint.model_fields["path"].default else said
 
 
 def _routed(prefix: str, path: str) -> str:

@@ -84,6 +84,17 @@ def test_a_document_longer_than_the_engines_own_batch_is_scored_and_one_longer_t
     local.llmkube("delete", "ranked")
 
 
+def test_a_reranker_is_deployed_from_flags_and_asked_as_they_tell(local: LocalMode, models: ModelServer) -> None:
+    told = local.llmkube("deploy", "flags", "--source", models.url("ranks.gguf"), "--mode", "rerank").stdout
+    endpoint = local.service("flags")["status"]["endpoint"]
+    assert endpoint.endswith("/v1/rerank")
+    assert f"curl -N {endpoint}" in told
+    assert len(scores(endpoint, DOCUMENTS)) == len(DOCUMENTS)
+    refused = local.llmkube("chat", "flags", "Hello!", check=False)
+    assert (refused.returncode, "inferenceservice/flags serves reranks, not chat" in refused.stderr) == (1, True)
+    local.llmkube("delete", "flags")
+
+
 def test_what_a_reranker_asks_for_is_its_plan(local: LocalMode) -> None:
     local.apply(service("planned", "ranks", mode="rerank", contextSize=2048))
     plan = local.until_ready("planned")["status"]["plan"]

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from llmkube.cli import errors
+from llmkube.cli.deploy import curl_line
 from llmkube.cli.options import duration
 from llmkube.kube.errors import Forbidden, NotFound, TransportError
 
@@ -95,6 +96,22 @@ def test_deploy_writes_nothing_that_was_not_asked_for(invoke: Any) -> None:
     model, service = yaml.safe_load_all(result.stdout)
     assert model["spec"] == {"source": "hf://a/b/c.gguf"}
     assert service["spec"] == {"modelRef": "qwen"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [
+        ("chat", ("llmkube chat vectors", '"messages":')),
+        ("embedding", ('"input":"Hello!"',)),
+        ("rerank", ('"query":', '"documents":[')),
+    ],
+)
+def test_what_is_deployed_is_asked_for_what_it_is_for(mode: str, words: tuple[str, ...], invoke: Any) -> None:
+    flags = ("--source", "hf://a/b/c.gguf", "--mode", mode, "--dry-run=client", "-o", "yaml")
+    assert f"mode: {mode}" in invoke("deploy", "vectors", *flags).stdout
+    told = curl_line("http://h:8080/v1/x", "vectors", mode)
+    assert [word for word in (*words, "curl -N http://h:8080/v1/x") if word not in told] == []
+    assert ("llmkube chat" in told) == (mode == "chat")
 
 
 def test_deploy_refuses_a_flag_that_the_api_would_refuse(invoke: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llmkube.desired.endpoint import endpoint
+from llmkube.desired.endpoint import endpoint, external_endpoint
 from llmkube.desired.service import service, service_name
 from llmkube.desired.settings import OperatorSettings
 
@@ -58,6 +58,26 @@ def test_the_url_names_what_the_cluster_serves(
     settings = OperatorSettings(cluster_domain=domain)
     isvc = resource("InferenceService", "chat")
     assert endpoint(isvc, isvc_spec(), settings=settings, cluster_ip=address) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "said", "path"),
+    [
+        ("embedding", {}, "/v1/embeddings"),
+        ("rerank", {}, "/v1/rerank"),
+        ("rerank", {"path": "/v1/chat/completions"}, "/v1/rerank"),
+        ("rerank", {"path": "/rerank"}, "/rerank"),
+        ("chat", {}, "/v1/chat/completions"),
+    ],
+)
+def test_the_url_has_the_path_of_the_mode_unless_another_is_said(
+    mode: str, said: dict[str, str], path: str, resource: Factory, isvc_spec: Factory
+) -> None:
+    spec = isvc_spec(mode=mode, endpoint=said | {"route": {"kind": "Ingress", "hosts": ["a.example"]}})
+    isvc = resource("InferenceService", "chat")
+    assert (endpoint(isvc, spec, settings=OperatorSettings(), cluster_ip="") or "").endswith(f":8080{path}")
+    outside = path if path.startswith("/v1/") else "/v1"
+    assert external_endpoint(spec, balancer="") == f"http://a.example{outside}"
 
 
 def test_the_url_has_the_services_own_port_path_and_name(resource: Factory, isvc_spec: Factory) -> None:

@@ -54,7 +54,7 @@ def mode_trouble(spec: InferenceServiceSpec, facts: ModelFacts | None) -> Troubl
 
 def mode_remark(spec: InferenceServiceSpec, facts: ModelFacts | None) -> Trouble | None:
     """Return that a model which can talk was made for something else."""
-    if facts is None or spec.mode != "chat" or facts.pooling in {None, NONE}:
+    if facts is None or facts.architecture not in KNOWN or spec.mode != "chat" or facts.pooling in {None, NONE}:
         return None
     line = f"spec.mode: chat asked for and served, but {_told(spec, facts)} was made for something else"
     return Trouble("ModeUnusual", f"{line}: what it says may mean nothing; set spec.mode to {_made_for(facts)}")
@@ -107,7 +107,7 @@ def _told(spec: InferenceServiceSpec, facts: ModelFacts) -> str:
 def _name(number: int | None) -> str:
     if number is None:
         return "none"
-    return _NAMES[number] if number < len(_NAMES) else str(number)
+    return _NAMES[number] if 0 <= number < len(_NAMES) else str(number)
 
 
 def _made_for(facts: ModelFacts) -> str:

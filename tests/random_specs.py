@@ -28,6 +28,8 @@ _EXTRA = st.sampled_from(
         ("--threads-batch", "4"),
         ("--top-k", "10"),
         ("--cache-reuse", "256"),
+        ("--pooling", "mean"),
+        ("--pooling", "last"),
         ("--swa-full",),
         ("-lv", "2"),
         (MISSING_FLAG,),

@@ -34,6 +34,7 @@ OF_SERVICES = (
     "images.py",
     "resources.py",
     "engine/plan.py",
+    "engine/modes.py",
 )
 OF_OTHERS = {"CreateContainerConfigError", "ErrImagePull", "Evicted", "FailedCreate", "InvalidImageName"}
 OF_BOTH = ("pod_trouble.py", "refusal.py", "reading.py")

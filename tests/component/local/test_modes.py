@@ -168,7 +168,8 @@ def test_what_served_goes_on_when_the_mode_becomes_one_that_its_model_cannot_ser
     assert degraded(local, "turned")["reason"] == "ModeUnsupported"
     assert answer(endpoint)
     local.apply(service("turned", "ranks", mode="rerank"))
-    assert len(scores(local.until_ready("turned")["status"]["endpoint"], DOCUMENTS)) == len(DOCUMENTS)
+    endpoint = local.until_ready("turned")["status"]["endpoint"]
+    until(lambda: len(scores(endpoint, DOCUMENTS)), lambda count: count == len(DOCUMENTS))  # once the old pod has gone
     local.llmkube("delete", "turned")
 
 

@@ -18,6 +18,7 @@ from llmkube.models.fetch import fetch
 from llmkube.models.policy import SourcePolicy
 from llmkube.models.progress import Progress
 from llmkube.models.request import Fetched, FetchRequest
+from llmkube.models.slots import Slots
 
 MEBIBYTE = 1 << 20
 
@@ -159,3 +160,23 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmkube.models.retry.FIRST_DELAY", 0.001)
     monkeypatch.setattr("llmkube.models.cache.POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def large(server: FileServer) -> None:
+    """A file of several spans."""
+    server.content = gguf(6 * MEBIBYTE + 123)
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> list[Slots]:
+    """What fetches take their connections from, as it is made."""
+    made: list[Slots] = []
+
+    class Seen(Slots):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr("llmkube.models.fetch.Slots", Seen)
+    return made

@@ -13,25 +13,7 @@ from tests.wire.models.ranges import SPAN, asked, once, partials
 from llmkube.models.errors import SourceError
 from llmkube.models.slots import FIRST, Slots
 
-pytestmark = pytest.mark.usefixtures("small")
-
-
-@pytest.fixture(autouse=True)
-def _large(server: FileServer) -> None:
-    server.content = gguf(6 * MEBIBYTE + 123)
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> list[Slots]:
-    made: list[Slots] = []
-
-    class Seen(Slots):
-        def __init__(self) -> None:
-            super().__init__()
-            made.append(self)
-
-    monkeypatch.setattr("llmkube.models.fetch.Slots", Seen)
-    return made
+pytestmark = pytest.mark.usefixtures("small", "large")
 
 
 async def test_a_span_that_fails_is_asked_for_again_and_the_others_go_on(server: FileServer, fetched: Fetch) -> None:

@@ -19,25 +19,7 @@ from llmkube.models.progress import Progress
 from llmkube.models.slots import FIRST, Slots
 from llmkube.models.transfer import CHUNK as REAL_CHUNK
 
-pytestmark = pytest.mark.usefixtures("small")
-
-
-@pytest.fixture(autouse=True)
-def _large(server: FileServer) -> None:
-    server.content = gguf(6 * MEBIBYTE + 123)
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> list[Slots]:
-    made: list[Slots] = []
-
-    class Seen(Slots):
-        def __init__(self) -> None:
-            super().__init__()
-            made.append(self)
-
-    monkeypatch.setattr("llmkube.models.fetch.Slots", Seen)
-    return made
+pytestmark = pytest.mark.usefixtures("small", "large")
 
 
 async def test_a_large_file_comes_over_several_connections_in_spans_of_it(server: FileServer, fetched: Fetch) -> None:

@@ -63,6 +63,7 @@ def traefik(kubeconfig: Path, log: Path) -> Iterator[Traefik]:
         "--global.sendanonymoususage=false",
         f"--entrypoints.web.address=127.0.0.1:{found.http}",
         f"--entrypoints.websecure.address=127.0.0.1:{found.https}",
+        "--entrypoints.websecure.http.tls=true",  # as Traefik's chart has it
         "--ping=true",
         "--ping.entrypoint=web",
         "--providers.kubernetesingress=true",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,9 +17,10 @@ import yaml
 from hack.gobuild import BuildError
 from tests.component.local.conftest import running
 from tests.component.local.local_mode import LocalMode, ModelServer, Object, condition, model, service, until
-from tests.component.local.test_access import tls_secret, trusting
+from tests.component.local.streams import Load
+from tests.component.local.test_access import secret, tls_secret, trusting
 from tests.foreign_kinds import gateway_definitions
-from tests.real_engine import VARIABLE, program
+from tests.real_engine import MISSING, VARIABLE, program
 from tests.real_traefik import NOT_TESTED, Traefik, classes, traefik
 from tests.wire.models.web_servers import Authority
 
@@ -81,10 +84,9 @@ class Client:
     """What a person outside of the cluster does: a host name that leads to the controller, and nothing else."""
 
     def __init__(self, controller: Traefik, host: str, *, trusts: Authority | None = None, key: str = "") -> None:
-        self.host = host
         self._port = controller.https if trusts else controller.http
         self._context = trusting(trusts) if trusts else None
-        self._key = {"Authorization": f"Bearer {key}"} if key else {}
+        self.headers = {"Host": host} | ({"Authorization": f"Bearer {key}"} if key else {})
 
     def connect(self) -> http.client.HTTPConnection:
         if self._context:
@@ -93,7 +95,7 @@ class Client:
 
     def status(self, path: str = "/v1/models") -> int:
         with closing(self.connect()) as connection:
-            connection.request("GET", path, headers={"Host": self.host, **self._key})
+            connection.request("GET", path, headers=self.headers)
             return connection.getresponse().status
 
     def until_routed(self) -> None:
@@ -102,7 +104,7 @@ class Client:
     def ask(self, connection: http.client.HTTPConnection, *, tokens: int) -> http.client.HTTPResponse:
         question = [{"role": "user", "content": "Tell me of the sea."}]
         body: Object = {"messages": question, "stream": True, "max_tokens": tokens}
-        headers = {"Host": self.host, "Content-Type": "application/json", **self._key}
+        headers = {"Content-Type": "application/json", **self.headers}
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         answer = connection.getresponse()
         assert answer.status == 200, answer.read()
@@ -123,7 +125,7 @@ def routed(local: LocalMode, name: str, route: Object, **spec: Any) -> Object:
     """A service with this route, ready; `endpoint` is what its endpoint says besides."""
     endpoint = {"route": {"hosts": [f"{name}.example.com"], **route}, **spec.pop("endpoint", {})}
     local.apply(service(name, "chat", endpoint=endpoint, **spec))
-    return local.until_ready(name)
+    return local.until_ready(name, replicas=spec.get("replicas", 1))
 
 
 @pytest.mark.parametrize("kind", ROUTES)
@@ -143,3 +145,94 @@ def test_two_documents_with_a_route_are_tokens_at_the_controllers_address_until_
     local.delete(SERVICES, name)
     until(client.status, lambda found: found == 404, seconds=60)
     until(lambda: [*local.items(INGRESSES), *local.items(HTTP_ROUTES)], lambda left: left == [])
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+def test_a_token_is_with_the_client_while_the_engine_still_makes_the_next_ones(
+    local: LocalMode, controller: Traefik, kind: str
+) -> None:
+    ready = routed(local, "live", ROUTES[kind])
+    client = Client(controller, "live.example.com")
+    client.until_routed()
+    with closing(client.connect()) as connection:
+        answer = client.ask(connection, tokens=400)
+        assert answer.readline().startswith(b"data: "), "the first event"
+        assert any(each["is_processing"] for each in slots(ready)), "nothing on the way held it back"
+    until(lambda: slots(ready), lambda found: not any(each["is_processing"] for each in found), seconds=30)
+
+
+def slots(ready: Object) -> Any:
+    """What the engine itself says of its slots, asked within the cluster."""
+    with urllib.request.urlopen(ready["status"]["endpoint"].partition("/v1")[0] + "/slots", timeout=10) as response:
+        return json.load(response)
+
+
+SECURED = {
+    "Ingress": {"kind": "Ingress", "className": "traefik", "tls": {"secretRef": {"name": "cert"}}},
+    "HTTPRoute": {"kind": "HTTPRoute", "parentRef": {"name": "edge", "sectionName": "https"}, "tls": {}},
+}
+
+
+@pytest.mark.parametrize("kind", SECURED)
+def test_clients_come_by_https_with_the_certificate_and_a_key_that_the_controller_passes_on(
+    local: LocalMode, controller: Traefik, authority: Authority, kind: str
+) -> None:
+    local.apply(secret("keys", {"api-keys": "sk-one\n"}))
+    ready = routed(local, "safe", SECURED[kind], auth={"secretRef": {"name": "keys"}})
+    assert ready["status"]["externalEndpoint"] == "https://safe.example.com/v1/chat/completions"
+    client = Client(controller, "safe.example.com", trusts=authority, key="sk-one")
+    client.until_routed()
+    assert len(client.streamed()) > 1
+    assert unanswered(Client(controller, "safe.example.com", trusts=authority)) == 401
+    assert unanswered(Client(controller, "safe.example.com", trusts=authority, key="sk-two")) == 401
+
+
+def unanswered(client: Client) -> int:
+    """The status of a question that is not answered."""
+    with closing(client.connect()) as connection:
+        connection.request("POST", "/v1/chat/completions", "{}", client.headers)
+        return connection.getresponse().status
+
+
+BEHIND_TLS = {
+    "Ingress": {"annotations": {"traefik.ingress.kubernetes.io/service.serversscheme": "https"}},
+    "HTTPRoute": {},
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND_TLS)
+def test_an_engine_that_answers_by_https_is_reached_through_its_route(
+    local: LocalMode, controller: Traefik, authority: Authority, kind: str
+) -> None:
+    if not program("llama-server"):
+        pytest.skip(f"NO llama-server: {MISSING}; xllamacpp is built without SSL, so TLS behind a route is NOT tested")
+    routed(local, "inner", ROUTES[kind], endpoint={"tls": {"secretRef": {"name": "cert"}}, **BEHIND_TLS[kind]})
+    client = Client(controller, "inner.example.com")
+    client.until_routed()
+    assert len(client.streamed()) > 1
+
+
+@pytest.mark.parametrize("kind", ROUTES)
+async def test_a_roll_out_behind_a_route_loses_no_stream(local: LocalMode, controller: Traefik, kind: str) -> None:
+    name = f"roll-{kind.lower()}"
+    spec = {"replicas": 2, "parallel": 4, "resources": {"cpu": "1"}}
+    routed(local, name, ROUTES[kind], **spec)
+    before = pods(local, name)
+    await asyncio.to_thread(Client(controller, f"{name}.example.com").until_routed)
+    load = Load(f"http://127.0.0.1:{controller.http}", host=f"{name}.example.com")
+    async with asyncio.TaskGroup() as group:
+        group.create_task(load.run())
+        await asyncio.to_thread(routed, local, name, ROUTES[kind], env=[{"name": "ROLLED", "value": "1"}], **spec)
+        await asyncio.to_thread(
+            until, lambda: pods(local, name), lambda found: len(found) == 2 and not found & before, seconds=200
+        )
+        load.enough = load.total + 8
+        load.stopping.set()
+    print(f"{kind}: {load.ended}")
+    assert load.errors == []
+    assert set(load.ended) == {"whole"}
+    local.delete(SERVICES, name)
+
+
+def pods(local: LocalMode, name: str) -> set[str]:
+    return {each["metadata"]["name"] for each in local.pods(name)}

@@ -236,3 +236,20 @@ async def test_a_roll_out_behind_a_route_loses_no_stream(local: LocalMode, contr
 
 def pods(local: LocalMode, name: str) -> set[str]:
     return {each["metadata"]["name"] for each in local.pods(name)}
+
+
+def test_a_route_that_no_gateway_serves_is_told_until_it_is_mended(local: LocalMode, controller: Traefik) -> None:
+    def degraded(reason: str) -> str:
+        found = until(
+            lambda: condition(local.service("lost")["status"], "Degraded"), lambda it: it.get("reason") == reason
+        )
+        return str(found["message"])
+
+    routed(local, "lost", {"kind": "HTTPRoute", "parentRef": {"name": "nowhere"}})
+    assert "HTTPRoute lost: no controller has taken it" in degraded("NoGateway")
+    routed(local, "lost", {"kind": "HTTPRoute", "parentRef": {"name": "edge", "sectionName": "other"}})
+    assert "HTTPRoute lost: Gateway edge does not serve it (Accepted=False, " in degraded("RouteNotServed")
+    routed(local, "lost", ROUTES["HTTPRoute"])
+    assert degraded("AsExpected")
+    Client(controller, "lost.example.com").until_routed()
+    local.delete(SERVICES, "lost")

@@ -71,6 +71,8 @@ def traefik(kubeconfig: Path, log: Path) -> Iterator[Traefik]:
         "--providers.kubernetesingressnginx=true",
         "--providers.kubernetesgateway=true",
         "--serverstransport.insecureskipverify=true",
+        # llama-server (b11669) promises to keep a connection and closes it after a stream: who reuses it answers 502.
+        "--serverstransport.maxidleconnsperhost=-1",
         "--accesslog=true",
     ]
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}

@@ -151,8 +151,8 @@ def test_two_documents_with_a_route_are_tokens_at_the_controllers_address_until_
 def test_a_token_is_with_the_client_while_the_engine_still_makes_the_next_ones(
     local: LocalMode, controller: Traefik, kind: str
 ) -> None:
-    ready = routed(local, "live", ROUTES[kind])
-    client = Client(controller, "live.example.com")
+    ready = routed(local, f"live-{kind.lower()}", ROUTES[kind])
+    client = Client(controller, f"live-{kind.lower()}.example.com")
     client.until_routed()
     with closing(client.connect()) as connection:
         answer = client.ask(connection, tokens=400)
@@ -178,13 +178,13 @@ def test_clients_come_by_https_with_the_certificate_and_a_key_that_the_controlle
     local: LocalMode, controller: Traefik, authority: Authority, kind: str
 ) -> None:
     local.apply(secret("keys", {"api-keys": "sk-one\n"}))
-    ready = routed(local, "safe", SECURED[kind], auth={"secretRef": {"name": "keys"}})
-    assert ready["status"]["externalEndpoint"] == "https://safe.example.com/v1/chat/completions"
-    client = Client(controller, "safe.example.com", trusts=authority, key="sk-one")
+    ready = routed(local, f"safe-{kind.lower()}", SECURED[kind], auth={"secretRef": {"name": "keys"}})
+    assert ready["status"]["externalEndpoint"] == f"https://safe-{kind.lower()}.example.com/v1/chat/completions"
+    client = Client(controller, f"safe-{kind.lower()}.example.com", trusts=authority, key="sk-one")
     client.until_routed()
     assert len(client.streamed()) > 1
-    assert unanswered(Client(controller, "safe.example.com", trusts=authority)) == 401
-    assert unanswered(Client(controller, "safe.example.com", trusts=authority, key="sk-two")) == 401
+    assert unanswered(Client(controller, f"safe-{kind.lower()}.example.com", trusts=authority)) == 401
+    assert unanswered(Client(controller, f"safe-{kind.lower()}.example.com", trusts=authority, key="sk-two")) == 401
 
 
 def unanswered(client: Client) -> int:
@@ -206,8 +206,13 @@ def test_an_engine_that_answers_by_https_is_reached_through_its_route(
 ) -> None:
     if not program("llama-server"):
         pytest.skip(f"NO llama-server: {MISSING}; xllamacpp is built without SSL, so TLS behind a route is NOT tested")
-    routed(local, "inner", ROUTES[kind], endpoint={"tls": {"secretRef": {"name": "cert"}}, **BEHIND_TLS[kind]})
-    client = Client(controller, "inner.example.com")
+    routed(
+        local,
+        f"inner-{kind.lower()}",
+        ROUTES[kind],
+        endpoint={"tls": {"secretRef": {"name": "cert"}}, **BEHIND_TLS[kind]},
+    )
+    client = Client(controller, f"inner-{kind.lower()}.example.com")
     client.until_routed()
     assert len(client.streamed()) > 1
 

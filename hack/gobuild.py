@@ -66,11 +66,22 @@ def built(path: Path, build: Callable[[Path], None]) -> Path:
     return path
 
 
-def compiled(source: Path, out: Path, *, flags: str) -> None:
-    """Compile a folder's program; `flags` are the linker's."""
+def compiled(source: Path, out: Path, *, flags: str, package: str = ".") -> None:
+    """Compile a folder's program, or that of a package which its module requires; `flags` are the linker's."""
     compiler = run_go("env", "GOVERSION", folder=source).strip()
     say(f"building {source} with {compiler}: some minutes, once")
-    command = [go(), "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", flags, "-o", str(out), "."]
+    command = [
+        go(),
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        flags,
+        "-o",
+        str(out),
+        package,
+    ]
     log = out.with_name("log")
     with log.open("w") as output:
         builder = subprocess.Popen(command, cwd=source, env=environment(), stdout=output, stderr=output)

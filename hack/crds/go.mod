@@ -1,8 +1,8 @@
 module github.com/defilantech/llmkube/hack/crds
 
-go 1.24
+go 1.26.0
 
 require (
 	github.com/prometheus-operator/prometheus-operator v0.82.0
-	sigs.k8s.io/gateway-api v1.3.0
+	sigs.k8s.io/gateway-api v1.6.1
 )

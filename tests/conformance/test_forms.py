@@ -74,6 +74,23 @@ async def test_what_stands_beside_a_service_has_the_columns_of_kubernetes(
     assert {name: cells[name] for name in shown} == shown
 
 
+async def test_an_ingress_class_is_of_the_cluster_and_keeps_its_controller(api: Client, here: Places) -> None:
+    classes = "/apis/networking.k8s.io/v1/ingressclasses"
+    name, parameters = f"of-{here.namespace}", {"apiGroup": "a.example", "kind": "Limits", "name": "small"}
+    spec = {"controller": "a.example/controller", "parameters": {**parameters, "scope": "Cluster"}}
+    wanted = {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": name}, "spec": spec}
+    made = (await api.post(classes, wanted)).body
+    try:
+        assert made["metadata"]["generation"] == 1
+        (row,) = (await api.table(f"{classes}/{name}")).body["rows"]
+        assert row["cells"][:3] == [name, "a.example/controller", "Limits.a.example/small"]
+        other = await api.put(f"{classes}/{name}", {**made, "spec": {**spec, "controller": "b.example/controller"}})
+        assert other.status == 422
+        assert other.message.endswith('spec.controller: Invalid value: "b.example/controller": field is immutable')
+    finally:
+        await api.delete(f"{classes}/{name}")
+
+
 async def test_a_definition_says_which_columns_a_table_has(api: Client, here: Places) -> None:
     await api.post(here.models, model("one"))
     answer = await api.table(here.models)

@@ -29,6 +29,7 @@ from llmkube.desired.pod_monitor import unscrapable
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.replicas import REPLICAS, scale, scaled
+from llmkube.desired.route_status import not_served
 from llmkube.desired.service import service, service_name
 from llmkube.desired.service_addresses import balancer, cluster_ip
 from llmkube.kube.apply import Lag
@@ -176,7 +177,7 @@ class InferenceReconciler:
         wanted = accessories(isvc, spec, self.settings, scale=sight.scale, fetches=fetches(pods))
         setback = await self.accessories.advance(isvc, wanted)
         if setback is None:
-            return replace(sight, remark=shut_out(spec))
+            return replace(sight, remark=shut_out(spec) or not_served(self.accessories.http_route(isvc, wanted)))
         retry = replace(sight, retry_in=LOOK_AGAIN)
         return replace(retry, refused=setback.trouble) if setback.guards else replace(retry, remark=setback.trouble)
 

@@ -13,7 +13,7 @@ from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.inference_plan import taken
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.kube.errors import NotFound
-from llmkube.kube.kinds import Key
+from llmkube.kube.kinds import HTTP_ROUTE, Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +54,12 @@ class InferenceAccessories:
         by_kind = {each.kind.resource: each for each in wanted}
         found = [await self._advance(isvc, each, by_kind.get(each.kind.resource)) for each in self.caches.accessories()]
         return next((each for each in found if each is not None), None)
+
+    def http_route(self, isvc: CustomResource, wanted: Iterable[Accessory]) -> Opaque | None:
+        """Return the service's HTTPRoute as it is, where one is wanted."""
+        if all(each.kind.resource != HTTP_ROUTE.resource for each in wanted):
+            return None
+        return next(iter(self.caches.http_routes.store.by_index("owner", isvc.metadata.uid)), None)
 
     async def _advance(
         self, isvc: CustomResource, informer: Informer[Opaque], wanted: Accessory | None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource
 
 Manifest = dict[str, Any]
+_UNLIMITED = "0s"
+"""An answer may take as long as it takes: without a word, a Gateway of Envoy's cuts a stream off after 15 seconds."""
 
 
 def ingress(isvc: CustomResource, spec: InferenceServiceSpec) -> Manifest | None:
@@ -59,6 +61,7 @@ def http_route(isvc: CustomResource, spec: InferenceServiceSpec) -> Manifest | N
                 {
                     "matches": [{"path": {"type": "PathPrefix", "value": route.path}}],
                     "backendRefs": [{"name": service_name(name), "port": spec.endpoint.port}],
+                    "timeouts": {"request": _UNLIMITED},
                 }
             ],
         },

@@ -31,6 +31,7 @@ class Load:
     key: str = ""
     tokens: int = TOKENS
     pooled: bool = False
+    host: str = ""
     ended: Counter[str] = field(default_factory=Counter)
     errors: list[str] = field(default_factory=list)
     connections: Counter[str] = field(default_factory=Counter)
@@ -47,6 +48,7 @@ class Load:
     async def run(self) -> None:
         connector = aiohttp.TCPConnector(force_close=not self.pooled)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        headers |= {"Host": self.host} if self.host else {}
         async with (
             aiohttp.ClientSession(
                 self.base, headers=headers, connector=connector, timeout=_TIMEOUT, trace_configs=[self._traced()]

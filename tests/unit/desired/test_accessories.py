@@ -151,9 +151,10 @@ def test_an_http_route_leads_from_its_gateway_to_the_service(beside: Factory) ->
             {
                 "matches": [{"path": {"type": "PathPrefix", "value": "/v1"}}],
                 "backendRefs": [{"name": "chat", "port": 80}],
+                "timeouts": {"request": "0s"},
             }
         ],
-    }
+    }, "no time limit: an answer streams for as long as it takes"
 
 
 @pytest.mark.parametrize(

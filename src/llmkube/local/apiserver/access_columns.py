@@ -34,6 +34,14 @@ def ingress_ports(obj: Object, _: datetime) -> str:
     return "80, 443" if spec_of(obj).get("tls") else "80"
 
 
+def class_parameters(obj: Object, _: datetime) -> str:
+    found = spec_of(obj).get("parameters")
+    if not found:
+        return NONE
+    group = f".{found['apiGroup']}" if found.get("apiGroup") else ""
+    return f"{found.get('kind', '')}{group}/{found.get('name', '')}"
+
+
 def policy_pods(obj: Object, _: datetime) -> str:
     labels = (spec_of(obj).get("podSelector") or {}).get("matchLabels") or {}
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items())) or NONE

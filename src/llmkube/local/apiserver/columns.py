@@ -264,6 +264,12 @@ BUILTIN: Mapping[str, tuple[Column, ...]] = {
         Column("Ports", access.ingress_ports),
         AGE,
     ),
+    "ingressclasses.networking.k8s.io": (
+        NAME,
+        Column("Controller", _spec("controller", "")),
+        Column("Parameters", access.class_parameters),
+        AGE,
+    ),
     "networkpolicies.networking.k8s.io": (NAME, Column("Pod-Selector", access.policy_pods), AGE),
     "poddisruptionbudgets.policy": (
         NAME,

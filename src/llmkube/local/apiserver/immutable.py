@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FIELDS = {
     "deployments.apps": ("selector",),
     "replicasets.apps": ("selector",),
+    "ingressclasses.networking.k8s.io": ("controller",),
     "jobs.batch": ("template", "completions", "selector", "completionMode", "podFailurePolicy"),
 }
 POD_SAYS = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"  # noqa: E501 - Kubernetes' own words

@@ -45,6 +45,7 @@ COUNTED = frozenset(
         "poddisruptionbudgets.policy",
         "networkpolicies.networking.k8s.io",
         "ingresses.networking.k8s.io",
+        "ingressclasses.networking.k8s.io",
     }
 )
 

@@ -109,6 +109,7 @@ BUILTIN = (
     _builtin("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", "-pdb", "/status"),
     _builtin(NETWORKING, "NetworkPolicy", "networkpolicies", "-netpol"),
     _builtin(NETWORKING, "Ingress", "ingresses", "-ing", "/status"),
+    _builtin(NETWORKING, "IngressClass", "ingressclasses", "cluster"),
     _builtin("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", "-pc", "cluster"),
 )
 

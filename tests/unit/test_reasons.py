@@ -33,6 +33,7 @@ OF_SERVICES = (
     "adapters.py",
     "images.py",
     "resources.py",
+    "route_status.py",
     "engine/plan.py",
     "engine/modes.py",
 )

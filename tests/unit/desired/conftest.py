@@ -119,3 +119,14 @@ def see(model_spec: Callable[..., ModelSpec]) -> See:
         return Sight(1, model_spec(**spec or {}), previous or ModelStatus(), **given)
 
     return make
+
+
+@pytest.fixture
+def model(resource: Factory, model_spec: Factory, model_status: Factory) -> Factory:
+    """A Model whose bytes are there."""
+
+    def make(name: str = "tiny", *, status: dict[str, Any] | None = None, **spec: Any) -> Served:
+        said = {"path": f"v1/models/team/{name}/abababababab/m.gguf", **(status or {})}
+        return Served(resource(name=name, uid=f"u-{name}"), model_spec(**spec), model_status(**said))
+
+    return make

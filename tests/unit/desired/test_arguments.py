@@ -16,8 +16,7 @@ from tests.random_specs import LAYOUTS, MODELS, SERVICES
 from tests.real_engine import MISSING, program
 
 from llmkube.api.inference import InferenceServiceSpec
-from llmkube.api.model import GGUFFacts, ModelSpec, Projector
-from llmkube.desired.engine.batch import effective_context
+from llmkube.api.model import ModelSpec, Projector
 from llmkube.desired.engine.build import LONG_STANDING, Build
 from llmkube.desired.engine.extra import refused_extra_args
 from llmkube.desired.pod_trouble import Trouble
@@ -268,31 +267,6 @@ def test_keys_are_named_by_file_and_extra_arguments_come_last(render: Factory) -
     words = render({"auth": {"secretRef": {"name": "keys"}}, "extraArgs": ["--temp", "0.2"]})
     assert value(words, "--api-key-file") == "/etc/llmkube/api-keys/keys"
     assert words[-2:] == ("--temp", "0.2")
-
-
-@pytest.mark.parametrize(
-    ("asked", "trained", "expected"),
-    [
-        ({"contextSize": 2048}, 4096, (2048, False)),
-        ({"contextSize": 4096}, 4096, (4096, False)),
-        ({"contextSize": 32768}, 4096, (4096, True)),
-        ({"contextSize": 8192, "parallel": 2}, 4096, (8192, False)),
-        ({"contextSize": 8193, "parallel": 2}, 4096, (8192, True)),
-        ({"contextSize": 32768}, None, (32768, False)),
-        ({}, 4096, (4096, False)),
-        ({}, 131072, (8192, False)),
-        ({"parallel": 4}, 131072, (32768, False)),
-        ({}, None, (8192, False)),
-    ],
-)
-def test_a_context_above_the_trained_one_is_clamped_and_said(
-    asked: dict[str, Any], trained: int | None, expected: tuple[int, bool], isvc_spec: Factory
-) -> None:
-    assert effective_context(isvc_spec(**asked), GGUFFacts(context_length=trained)) == expected
-
-
-def test_a_context_is_known_before_the_header_is(isvc_spec: Factory) -> None:
-    assert effective_context(isvc_spec(), None) == (8192, False)
 
 
 def test_every_flag_that_is_rendered_is_refused_in_extra_arguments(render: Factory, isvc_spec: Factory) -> None:

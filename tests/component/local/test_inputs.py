@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import struct
 import urllib.error
 import urllib.request
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.component.local.conftest import running
 from tests.component.local.local_mode import (
     LocalMode,
     ModelServer,
@@ -24,9 +21,7 @@ from tests.component.local.local_mode import (
     until,
 )
 from tests.component.local.lora import WIDTH, write_adapter
-from tests.component.local.projector import write_projector
 from tests.component.local.streams import Load
-from tests.real_engine import MISSING, VARIABLE, program
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(400)]
 
@@ -34,9 +29,6 @@ SHOUT = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\nAYE"
 )
 """Ends in the first word of the answer."""
-
-
-COLOURS = {"red": b"\xff\0\0", "blue": b"\0\0\xff"}
 
 
 @pytest.fixture(scope="module")
@@ -307,62 +299,6 @@ def test_keys_rotate_and_a_secret_that_goes_wrong_stops_nobody(local: LocalMode)
     told = json.dumps([local.service("locked"), local.pods("locked"), rotated])
     assert [key for key in ("first-key", "second-key", "third-key") if key in told] == []
     local.llmkube("delete", "locked")
-
-
-def test_an_image_is_read_by_the_projector_that_was_verified_with_the_model(
-    local: LocalMode, models: ModelServer
-) -> None:
-    write_projector(models.folder / "mmproj.gguf", embedding=WIDTH)
-    seeing = model("seeing", models.url("smollm2.gguf"), mmprojSource=models.url("mmproj.gguf"))
-    local.apply(seeing, service("seeing", "seeing", speculative={"draftModelRef": "tiny"}))
-    endpoint = local.until_ready("seeing")["status"]["endpoint"]
-    blind = ask(endpoint, tokens=2)["usage"]["prompt_tokens"]
-    found = ask(endpoint, tokens=2, messages=looking_at("red"))
-    assert found["usage"]["prompt_tokens"] > blind, "the image is tokens of the prompt"
-    local.llmkube("delete", "seeing", "model/seeing")
-
-
-def test_another_image_makes_another_answer_of_llama_server_itself(models: ModelServer) -> None:
-    """By how likely its first word was: what a tower of random weights shows changes few words."""
-    engine = program("llama-server")
-    if not engine:
-        pytest.skip(f"NO llama-server: {MISSING}; whether it looks at an image is NOT tested")
-    write_projector(models.folder / "mmproj.gguf", embedding=WIDTH)
-    with running({VARIABLE: engine}) as real:
-        real.apply(
-            model("seeing", models.url("smollm2.gguf"), mmprojSource=models.url("mmproj.gguf")),
-            service("seeing", "seeing"),
-        )
-        endpoint = real.until_ready("seeing")["status"]["endpoint"]
-        first, other, again = (likely(endpoint, colour) for colour in ("red", "blue", "red"))
-    assert first == pytest.approx(again, abs=1e-3)
-    assert first != pytest.approx(other, abs=1e-2)
-
-
-def likely(endpoint: str, colour: str) -> float:
-    """How likely the first word was, said of an image of this colour."""
-    found = ask(endpoint, tokens=1, messages=looking_at(colour), logprobs=True, top_logprobs=1, cache_prompt=False)
-    told: float = found["choices"][0]["logprobs"]["content"][0]["logprob"]
-    return told
-
-
-def looking_at(colour: str) -> list[Object]:
-    url = f"data:image/png;base64,{base64.b64encode(png(COLOURS[colour])).decode()}"
-    said = [{"type": "text", "text": "Say hello."}, {"type": "image_url", "image_url": {"url": url}}]
-    return [{"role": "user", "content": said}]
-
-
-def png(colour: bytes, side: int = 28) -> bytes:
-    """A PNG of one colour."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = (b"\0" + colour * side) * side
-    shape = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        chunk(*each) for each in ((b"IHDR", shape), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    )
 
 
 async def test_a_key_that_stays_loses_no_stream_while_the_others_rotate(local: LocalMode) -> None:

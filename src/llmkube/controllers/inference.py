@@ -110,11 +110,13 @@ class InferenceReconciler:
         spec = spec_of(isvc, InferenceServiceSpec)
         if isinstance(spec, Trouble):
             return replace(sight, refused=spec)
-        sight = replace(sight, refused=refused(spec) or self._taken(isvc, sight))
-        if taken("Deployment", sight.deployment, isvc):
-            sight = replace(sight, deployment=None)
-        autoscalers = self.caches.autoscalers_of_service(key_of(isvc))
-        sight = replace(sight, scale=scale(spec.replicas, autoscalers, sight.deployment))
+        ours = None if taken("Deployment", sight.deployment, isvc) else sight.deployment
+        sight = replace(
+            sight,
+            refused=refused(spec) or self._taken(isvc, sight),
+            deployment=ours,
+            scale=scale(spec.replicas, self.caches.autoscalers_of_service(key_of(isvc)), ours),
+        )
         if sight.refused:
             return sight
         try:

@@ -60,12 +60,17 @@ def reason_of(text: str, *, otherwise: str) -> str:
 
 
 def _dated(found: Finding, known: Condition | None, *, now: datetime, generation: int) -> Condition:
-    unchanged = known is not None and known.status == found.status
+    message = one_line(found.message)
+    told = (found.status, found.reason, message, generation)
+    if known and told == (known.status, known.reason, known.message, known.observed_generation):
+        return known  # nearly always: a pass that changes nothing makes nothing anew
     return Condition(
         type=found.type,
         status=found.status,
         observed_generation=generation,
-        last_transition_time=known.last_transition_time if known and unchanged else now.replace(microsecond=0),
+        last_transition_time=known.last_transition_time
+        if known and known.status == found.status
+        else now.replace(microsecond=0),
         reason=found.reason,
-        message=one_line(found.message),
+        message=message,
     )

@@ -153,9 +153,10 @@ class InferenceReconciler:
         if sight.refused:
             return sight
         others = sight.scale.replicas if sight.scale.is_handed_over else None
-        await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
+        written = await self.applier.apply(DEPLOYMENT, scaled(wanted, sight.scale), sight.deployment, replicas=others)
         return replace(
             sight,
+            deployment=sight.deployment and (written or sight.deployment),  # its pods are of before until it is seen
             gpus=engine.gpus,
             offloaded=self.offloads.of(key_of(isvc), sight.pods) if engine.gpus else None,
             plan=published(spec, inputs.served.spec, engine),

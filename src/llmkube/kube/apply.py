@@ -65,21 +65,21 @@ class Applier:
         self.writes = 0
         self.waits_given_up = 0
 
-    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None, *, replicas: int | None = None) -> bool:
-        """Apply the whole intent for an object; whether it had to be written.
+    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None, *, replicas: int | None = None) -> T | None:
+        """Apply the whole intent for an object; return what was written, None when nothing had to be.
 
         `replicas` is `spec.replicas` as somebody else sets it: no part of the intent, and said again with every write.
         Left out it would be taken away where nobody else has set it yet, and then it is 1.
         """
         wanted = with_hash(desired)
         if live is not None and is_applied(wanted, live):
-            return False
+            return None
         wanted = wanted if replicas is None else with_replicas(wanted, replicas, live)
         written = await self._client.apply(kind, wanted, manager=self._manager)
         self._remember(owner_of(wanted), kind, written)
         if live is None:
             self._made.add(owner_of(wanted))
-        return True
+        return written
 
     async def apply_status(self, kind: Kind[T], key: Key, status: Manifest, live: objects.CustomResource) -> bool:
         """Apply the whole status of one of our own objects; whether it had to be written."""

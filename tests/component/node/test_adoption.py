@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 
@@ -19,8 +20,10 @@ async def test_a_new_node_adopts_what_runs(machine, shell_pod, pids_of):
 
 
 async def test_a_new_node_learns_how_a_container_ended_meanwhile(machine, shell_pod, pids_of, state_of, is_alive):
-    machine.create("pods", shell_pod("short", "trap 'exit 9' USR1; while :; do sleep 0.02; done"))
+    machine.create("pods", shell_pod("short", "trap 'exit 9' USR1; echo up; while :; do sleep 0.02; done"))
     pid = pids_of(await machine.running("short"))[0]
+    while await machine.log("short") != "up\n":
+        await asyncio.sleep(0.02)
     await machine.abandon()
     os.kill(pid, signal.SIGUSR1)
     await machine.until(lambda: not is_alive(pid))

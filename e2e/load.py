@@ -1,4 +1,4 @@
-"""Streams chat completions without a retry and counts what did not arrive whole; it runs in a pod of the cluster.
+"""Streams chat completions and counts what did not arrive whole; nothing is sent twice. Runs in a pod of the cluster.
 
 usage: python3 - URL REQUESTS CONCURRENCY < e2e/load.py           prints one line of JSON, at the end
 """
@@ -12,6 +12,7 @@ from collections import Counter
 
 import aiohttp
 
+UNRESOLVED = "the name was not resolved"
 PROMPT = {"messages": [{"role": "user", "content": "Count."}], "max_tokens": 24, "stream": True, "temperature": 0}
 
 
@@ -27,9 +28,20 @@ async def stream(session: aiohttp.ClientSession, url: str) -> str:
                 done = done or text == "[DONE]"
                 if text.startswith("{"):
                     finished = finished or json.loads(text)["choices"][0].get("finish_reason") is not None
+    except aiohttp.ClientConnectorDNSError:
+        return UNRESOLVED
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         return f"{type(error).__name__}: {error}"[:160]
     return "whole" if finished and done else "truncated"
+
+
+async def resolved(session: aiohttp.ClientSession, url: str) -> str:
+    """Ask until the name is resolved, at most ten times: nothing was sent before; the cluster's DNS is not tested."""
+    for _ in range(10):
+        if (outcome := await stream(session, url)) != UNRESOLVED:
+            return outcome
+        await asyncio.sleep(1)
+    return UNRESOLVED
 
 
 async def main(url: str, requests: int, concurrency: int) -> None:
@@ -38,7 +50,7 @@ async def main(url: str, requests: int, concurrency: int) -> None:
 
     async def work(session: aiohttp.ClientSession) -> None:
         for _ in left:
-            outcomes[await stream(session, url)] += 1
+            outcomes[await resolved(session, url)] += 1
 
     timeout = aiohttp.ClientTimeout(total=120)
     # A connection for each request, as most clients have it: every one of them meets the Service's rules anew.

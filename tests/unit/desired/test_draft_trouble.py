@@ -15,11 +15,9 @@ from llmkube.desired.fitting import unfit
 from llmkube.desired.inputs import Inputs, Served
 
 Factory = Callable[..., Any]
-SMALL, MI = "cd" * 32, 2**20
+MI = 2**20
 SMALL_FACTS = llama(layers=4, width=256)
-SMALL_LAYOUT = layout(SMALL_FACTS)
 DRAFTED = {"speculative": {"draftModelRef": "small"}}
-GPU = {"hardware": {"accelerator": "cuda", "gpu": {"count": 1}}}
 VOCABULARY = Tokenizer(model="gpt2", add_bos=False, bos=1, eos=2, digest="aa")
 
 

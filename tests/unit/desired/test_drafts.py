@@ -10,7 +10,7 @@ import pytest
 from tests.layouts import layout, llama, planned
 from tests.real_engine import MISSING, program
 
-from llmkube.api.model import ModelMemory, Tokenizer
+from llmkube.api.model import ModelMemory
 from llmkube.desired.deployment import deployment
 from llmkube.desired.drafts import draft_part
 from llmkube.desired.engine.build import Build
@@ -28,7 +28,6 @@ SMALL_FACTS = llama(layers=4, width=256)
 SMALL_LAYOUT = layout(SMALL_FACTS)
 DRAFTED = {"speculative": {"draftModelRef": "small"}}
 GPU = {"hardware": {"accelerator": "cuda", "gpu": {"count": 1}}}
-VOCABULARY = Tokenizer(model="gpt2", add_bos=False, bos=1, eos=2, digest="aa")
 
 
 @pytest.fixture

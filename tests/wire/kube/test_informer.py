@@ -172,6 +172,15 @@ async def test_what_is_wrong_is_said_while_it_is_wrong(client: Client, script: A
         await until(lambda: informer.last_error == "")
 
 
+async def test_a_watch_that_expired_is_said_until_it_follows_again(client: Client, script: Any, say: Any) -> None:
+    script.answers = [say.lines(say.event("ADDED", say.pod("a", 4)), say.end_of_initial(5)), say.lines(say.expired())]
+    async with running(client) as (informer, heard):
+        await heard.until("added a initially")
+        await until(lambda: informer.last_error != "")
+        script.answers = [say.healed(6)]
+        await until(lambda: informer.last_error == "")
+
+
 async def test_a_line_of_many_megabytes_is_read(client: Client, script: Any, say: Any) -> None:
     large = say.pod("large", 6)
     large["metadata"]["annotations"] = {"a": "x" * (20 << 20)}

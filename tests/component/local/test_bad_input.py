@@ -110,7 +110,9 @@ def test_a_service_whose_model_is_no_longer_ready_serves_on_and_can_be_scaled(
     for replicas in (0, 1):
         local.llmkube("scale", "steady", "--replicas", str(replicas))
         until(lambda: len(local.pods("steady")), lambda found, wanted=replicas: found == wanted)
-    until(lambda: local.service("steady")["status"]["readyReplicas"], lambda ready: ready == 1)
+        until(
+            lambda: local.service("steady")["status"]["readyReplicas"], lambda ready, wanted=replicas: ready == wanted
+        )
     assert condition(local.service("steady")["status"], "ModelReady")["status"] == "False"
     assert answer(endpoint)
     local.llmkube("delete", "steady", "model/broken")

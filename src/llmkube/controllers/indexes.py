@@ -146,5 +146,10 @@ def labelled(obj: objects.Object, label: str) -> str:
     return f"{obj.metadata.namespace}/{obj.metadata.labels.get(label, '')}"
 
 
+def answering_for(obj: objects.EndpointSlice) -> tuple[str, tuple[objects.Endpoint, ...]] | None:
+    """Return whose endpoints they are and which; None without any, as every Service has at first."""
+    return (labelled(obj, SERVICE_LABEL), obj.endpoints) if obj.endpoints else None
+
+
 MODEL_INDEXES = {"label": by_label, "claim": by_claim, "retained": by_retained}
 POD_INDEXES = {"service": by_service, "served": served, "claim": by_mounts}

@@ -132,7 +132,7 @@ class InferenceReconciler:
     async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> tuple[str | None, str | None]:
         """Apply the Service; return the URLs inside and outside, which may wait for the Service's addresses."""
         live = self._service(isvc)
-        await self.applier.apply(SERVICE, service(isvc, spec), live)
+        live = await self.applier.apply(SERVICE, service(isvc, spec), live) or live
         inside = endpoint(isvc, spec, settings=self.settings, cluster_ip=cluster_ip(live))
         return inside, external_endpoint(spec, balancer=balancer(live))
 

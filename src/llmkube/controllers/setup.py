@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
+from llmkube.controllers.indexes import answering_for
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
@@ -52,6 +53,9 @@ INFERENCE_MANAGER = "llmkube-inference"
 
 SETTLE = 0.1
 """Seconds: what a write of ours, the Deployment controller and a kubelet set off comes in bursts; one pass answers."""
+
+DEPLOYMENT_SETTLE = 0.25
+"""Seconds: the Deployment controller writes several times for one change. Who answers is known from EndpointSlices."""
 
 
 Background = Callable[[], Awaitable[None]]
@@ -167,12 +171,14 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
 
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
-    primary(controller, known.inference_services, is_ours=partial(applier.wrote, INFERENCE_SERVICE))
-    what_it_owns: tuple[Informer[Any], ...] = (known.deployments, known.services, *known.accessories())
-    for each in what_it_owns:
+    ours = partial(applier.wrote, INFERENCE_SERVICE)
+    primary(controller, known.inference_services, is_ours=ours, settle=SETTLE)
+    owned(controller, known.deployments, INFERENCE_SERVICE, settle=DEPLOYMENT_SETTLE)
+    what_else_it_owns: tuple[Informer[Any], ...] = (known.services, *known.accessories())
+    for each in what_else_it_owns:
         owned(controller, each, INFERENCE_SERVICE, settle=SETTLE)
     owned(controller, known.models, INFERENCE_SERVICE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_labelled, settle=SETTLE)
-    mapped(controller, known.endpoints, known.inference_services_labelled, settle=SETTLE)
+    mapped(controller, known.endpoints, known.inference_services_labelled, part=answering_for, settle=SETTLE)
     mapped(controller, known.autoscalers, known.inference_services_of_autoscaler, part=attrgetter("spec"))

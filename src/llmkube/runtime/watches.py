@@ -6,6 +6,7 @@
 
 Of what changes often and in bursts, such as a Deployment while it rolls out, changes within `settle` seconds are seen
 by one pass: a pass looks at everything, so that the ones between would come to nothing. What is gone is told at once.
+The echo of a write may come before the answer to it: what most likely is one waits too, and is looked at all the same.
 
 Pure but for the add to the queue: it reads the two objects of an event, and must never ask the cluster.
 """
@@ -27,16 +28,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Object")
 
+MADE_SETTLE = 2.0
+"""Seconds for an owned object that is new: its owner's reconcile made it, and what others make of it follows sooner."""
 
-def primary(controller: Controller, informer: Informer[T], *, is_ours: Callable[[T], bool]) -> None:
+
+def primary(
+    controller: Controller, informer: Informer[T], *, is_ours: Callable[[T], bool], settle: float = 0.0
+) -> None:
     """Wants an object reconciled when its generation, labels, annotations or deletion change.
 
-    A status that somebody else wrote is a change too; `is_ours` tells a version that this controller wrote.
+    A status that somebody else wrote is a change too, once it has settled; `is_ours` tells a version that this
+    controller wrote, when the answer has come by then.
     """
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
-        if old is None or new is None or is_changed(old.metadata, new.metadata) or not is_ours(new):
-            enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=initial))
+        status_only = old is not None and new is not None and not is_changed(old.metadata, new.metadata)
+        if status_only and new is not None and is_ours(new):
+            return
+        after = settle if status_only else None
+        enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=initial), after=after)
 
     informer.add_handler(on_event)
 
@@ -46,7 +56,8 @@ def owned(controller: Controller, informer: Informer[T], owner_kind: Kind[Any], 
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
         owners = (owner_key(each.metadata, owner_kind) for each in present(new, old))
-        after = None if initial or new is None else settle
+        wait = MADE_SETTLE if settle and old is None else settle
+        after = None if initial or new is None else wait
         enqueue(controller, filter(None, owners), priority(old, new, initial=initial), after=after)
 
     informer.add_handler(on_event)
@@ -60,10 +71,13 @@ def mapped(
     part: Callable[[T], object] | None = None,
     settle: float = 0.0,
 ) -> None:
-    """Wants every key reconciled that `keys_of` finds for the old or the new object, when its `part` (all) changes."""
+    """Wants every key reconciled that `keys_of` finds for the old or the new object, when its `part` (all) changes.
+
+    One whose part is empty is as good as none.
+    """
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
-        if part is not None and old is not None and new is not None and part(old) == part(new):
+        if part is not None and ((old and part(old)) or None) == ((new and part(new)) or None):
             return
         keys = (key for each in present(new, old) for key in keys_of(each))
         after = None if initial or new is None else settle

@@ -51,9 +51,9 @@ class World:
     def forget(self, _key: Key) -> None:
         """Nothing is remembered."""
 
-    async def apply(self, kind: Any, manifest: dict[str, Any], _live: object, **_: object) -> bool:
+    async def apply(self, kind: Any, manifest: dict[str, Any], _live: object, **_: object) -> object:
         self.applied[kind.kind] = manifest
-        return True
+        return msgspec.json.decode(msgspec.json.encode(manifest), type=kind.type)
 
     async def scale(self, _kind: object, _owner: object, _live: object, replicas: int, **_: object) -> bool:
         self.scaled.append(replicas)

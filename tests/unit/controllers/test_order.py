@@ -20,7 +20,7 @@ from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.apply import Lag
 from llmkube.kube.errors import Conflict
-from llmkube.kube.kinds import Key
+from llmkube.kube.kinds import Key, Kind
 from llmkube.kube.objects import CustomResource
 from llmkube.runtime.outcome import Result
 
@@ -74,9 +74,9 @@ class World:
     async def advance(self, _model: object, seen: Any) -> Any:
         return seen
 
-    async def apply(self, *_: object, **__: object) -> bool:
+    async def apply(self, kind: Kind[Any], manifest: dict[str, Any], *_: object, **__: object) -> object:
         self.did.append("apply")
-        return True
+        return msgspec.json.decode(msgspec.json.encode(manifest), type=kind.type)
 
     async def apply_status(self, _kind: object, _key: object, status: dict[str, Any], _live: object) -> bool:
         self.did.append("tell")

@@ -126,7 +126,7 @@ def test_a_model_hears_of_the_claim_that_its_bytes_are_in_whoever_owns_it(known:
 
 
 def test_a_service_counts_each_ready_pod_behind_its_own_endpoints_once_and_hears_of_them(known: Caches) -> None:
-    services = Told()
+    services, heard = Told(), {}
     _watch_services(services, known, Applier())  # type: ignore[arg-type]
     known.inference_services.store.apply(CustomResource(metadata=named("chat")))
 
@@ -137,6 +137,8 @@ def test_a_service_counts_each_ready_pod_behind_its_own_endpoints_once_and_hears
         metadata = {"name": name, "namespace": "team", "labels": {SERVICE_LABEL: "chat"}}
         one = msgspec.convert({"metadata": metadata, "endpoints": endpoints}, EndpointSlice)
         known.endpoints.tell(known.endpoints.store.apply(one))
+        heard[name] = len(services.keys)
+    assert heard == {"v4": 1, "v6": 2, "none": 2}, "one without endpoints says nothing"
     assert known.answering(Key("team", "chat")) == 2
     assert known.answering(Key("team", "other")) == 0
     assert set(services.keys) == {Key("team", "chat")}

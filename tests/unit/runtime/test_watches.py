@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from llmkube.kube.objects import Deployment, ObjectMeta, OwnerReference
 from llmkube.runtime.controller import Controller
 from llmkube.runtime.outcome import Result
 from llmkube.runtime.queue import WorkQueue
-from llmkube.runtime.watches import mapped, owned, primary
+from llmkube.runtime.watches import MADE_SETTLE, mapped, owned, primary
 
 OURS = INFERENCE_SERVICE.api_version
 
@@ -86,6 +87,16 @@ def test_a_status_that_somebody_else_wrote_is_a_change(controller: Recorder, inf
     assert controller.wanted == [("team/chat", 0)]
 
 
+def test_a_status_that_may_be_the_echo_of_a_write_not_yet_answered_waits_and_a_new_spec_does_not(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    primary(controller, informer, is_ours=lambda _: False, settle=0.1)
+    versions = [deployment(resource_version=str(each), generation=each // 2) for each in (2, 3, 4)]
+    for old, new in pairwise(versions):
+        tell(informer, old, new)
+    assert controller.waits == [0.1, None]
+
+
 def test_what_comes_and_goes_is_wanted(controller: Recorder, informer: Informer[Deployment]) -> None:
     primary(controller, informer, is_ours=lambda _: True)
     tell(informer, None, deployment())
@@ -154,5 +165,17 @@ def test_changes_of_what_settles_wait_for_each_other_and_the_initial_list_and_a_
     tell(informer, None, old)
     tell(informer, old, new)
     tell(informer, new, None)
-    assert controller.waits == [None, None, 0.1, 0.1, 0.1, 0.1, None, None]
-    assert {key for key, _ in controller.wanted} == {"team/a", "team/b"}
+    of_owner = [wait for (key, _), wait in zip(controller.wanted, controller.waits, strict=True) if key == "team/a"]
+    of_other = [wait for (key, _), wait in zip(controller.wanted, controller.waits, strict=True) if key == "team/b"]
+    assert of_owner == [None, MADE_SETTLE, 0.1, None], "what is new its owner has made, and others answer it first"
+    assert of_other == [None, 0.1, 0.1, None]
+
+
+def test_an_object_whose_part_is_empty_is_as_good_as_none(controller: Recorder, informer: Informer[Deployment]) -> None:
+    mapped(controller, informer, lambda _: [Key("team", "b")], part=lambda each: each.metadata.annotations)
+    none, some = deployment(annotations={}), deployment(annotations={"a": "b"})
+    told = []
+    for old, new in ((None, none), (none, some), (some, some), (some, none), (none, None), (None, some), (some, None)):
+        tell(informer, old, new)
+        told.append(len(controller.wanted))
+    assert told == [0, 1, 1, 2, 2, 3, 4]

@@ -27,7 +27,7 @@ from tests.bench.cluster import Server
 from tests.bench.contenders import Command, bare, controller_runtime, cpu_of, kopf, llmkube
 from tests.bench.figures import Figure
 from tests.bench.rendering import templates
-from tests.component.local.local_mode import ModelServer
+from tests.component.local.file_servers import ModelServer
 from tests.component.operator.process import Operator
 
 MANIFESTS = Path(__file__).parents[2] / "manifests"

@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.bench.figures import Figure
-from tests.component.local.local_mode import LocalMode, ModelServer, model, service, until
+from tests.component.local.file_servers import ModelServer
+from tests.component.local.local_mode import LocalMode, model, service, until
 from tests.component.local.test_crashes import engines
 
 NAME = "start"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
-import threading
 from pathlib import Path
 
 from aiohttp import web
+from tests.component.local.file_servers import ThreadedServer
 
 from llmkube.local.apiserver.tls import certificates
 
@@ -66,10 +65,11 @@ FILES: dict[str, bytes] = {
 REDIRECTS = {"metadata.gguf": "http://169.254.169.254/latest/meta-data", "private.gguf": "http://10.0.0.1/model.gguf"}
 
 
-class BadSources:
-    """Runs in a thread."""
+class BadSources(ThreadedServer):
+    """Every file at both ports."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.ports: dict[str, int] = {}
         self.trust = certificates(folder)
         self._folder = folder
@@ -78,18 +78,6 @@ class BadSources:
         with (folder / "huge.gguf").open("wb") as file:
             file.write(header(LLAMA, tensors=(tensor((HUGE // 4,)),)))
             file.truncate(HUGE + 4096)
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> BadSources:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
 
     def url(self, name: str, *, scheme: str = "http") -> str:
         return f"{scheme}://127.0.0.1:{self.ports[scheme]}/{name}"
@@ -103,18 +91,7 @@ class BadSources:
         file = self._folder / name
         return web.FileResponse(file) if file.exists() else web.Response(status=404)
 
-    async def _start(self) -> None:
-        app = web.Application()
-        app.router.add_get("/{name}", self._get)
-        self._runner = web.AppRunner(app)
-        await self._runner.setup()
+    async def _listen(self, runner: web.AppRunner) -> None:
         for scheme, one in (("http", None), ("https", self.trust.context)):
-            await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=one).start()
-            self.ports[scheme] = self._runner.addresses[-1][1]
-        self._started.set()
-
-    def _serve(self) -> None:
-        self._loop.run_until_complete(self._start())
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._runner.cleanup())
-        self._loop.close()
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=one).start()
+            self.ports[scheme] = runner.addresses[-1][1]

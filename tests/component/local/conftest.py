@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.component.local.local_mode import LocalMode, ModelServer
+from tests.component.local.file_servers import ModelServer
+from tests.component.local.inputs import answers
+from tests.component.local.local_mode import LocalMode, model, service
 from tests.real_engine import VARIABLE, program
 
 
@@ -51,6 +53,27 @@ def real_local() -> Iterator[LocalMode]:
     print(f"engine: {engine or 'xllamacpp'}")
     with running({VARIABLE: engine} if engine else {}) as mode:
         yield mode
+
+
+@pytest.fixture(scope="module")
+def watchful_local() -> Iterator[LocalMode]:
+    """Local mode whose operator looks at Secrets and ConfigMaps every second."""
+    with running({"LLMKUBE_REFERENCE_INTERVAL": "1"}) as mode:
+        yield mode
+
+
+@pytest.fixture(scope="module")
+def steady(local: LocalMode, models: ModelServer) -> str:
+    """The endpoint of a neighbour that serves all the while."""
+    local.apply(model("tiny", models.url("smollm2.gguf")), service("steady", "tiny"))
+    endpoint: str = local.until_ready("steady")["status"]["endpoint"]
+    return endpoint
+
+
+@pytest.fixture
+def neighbour(steady: str) -> Iterator[None]:
+    yield
+    assert answers(steady), "the neighbour does not answer any more"
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
@@ -10,7 +9,6 @@ import os
 import ssl
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable
@@ -19,7 +17,6 @@ from typing import Any
 
 import pytest
 import yaml
-from aiohttp import web
 from tests.kubectl import kubectl
 
 LLMKUBE = [sys.executable, "-m", "llmkube"]
@@ -127,61 +124,6 @@ def until(look: Callable[[], Any], good: Callable[[Any], bool], *, seconds: floa
                 return seen
         time.sleep(0.1)
     pytest.fail(f"never became good within {seconds} s; last seen:\n{yaml.safe_dump(seen)}")
-
-
-class ModelServer:
-    """A file server with Range on loopback, in a thread; counts what it was asked."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.requests: list[tuple[str, str | None]] = []
-        self.port = 0
-        self._answers: list[tuple[str, web.FileResponse]] = []
-        self._loop = asyncio.new_event_loop()
-        self._started = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> ModelServer:
-        self._thread.start()
-        assert self._started.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/{name}"
-
-    async def _get(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append((request.method, request.headers.get("Range")))
-        file = self.folder / request.match_info["name"]
-        if not file.exists():
-            return web.Response(status=404)
-        response = web.FileResponse(file)
-        self._answers.append((file.name, response))
-        return response
-
-    def sent(self, name: str) -> int:
-        """Return the bytes of a file that have been sent, or are being sent."""
-        return sum(answer.content_length or 0 for file, answer in self._answers if file == name)
-
-    async def _start(self) -> web.AppRunner:
-        app = web.Application()
-        app.router.add_get("/{name}", self._get)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = runner.addresses[0][1]
-        self._started.set()
-        return runner
-
-    def _serve(self) -> None:
-        runner = self._loop.run_until_complete(self._start())
-        self._loop.run_forever()
-        self._loop.run_until_complete(runner.cleanup())
-        self._loop.close()
 
 
 def model(name: str, source: str, **spec: Any) -> Object:

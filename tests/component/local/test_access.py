@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.component.local.local_mode import LocalMode, ModelServer, Object, answer, condition, model, service, until
+from tests.component.local.file_servers import ModelServer
+from tests.component.local.local_mode import LocalMode, Object, answer, condition, model, service, until
 from tests.real_engine import MISSING, program
 from tests.wire.models.web_servers import Authority
 

@@ -12,7 +12,8 @@ from tests.component.local.local_mode import answer, condition, model, service, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.component.local.local_mode import LocalMode, ModelServer, Object
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode, Object
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

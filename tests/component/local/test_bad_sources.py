@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.component.local.bad_sources import BadSources
+from tests.component.local.conftest import running
 from tests.component.local.local_mode import LocalMode, condition, model, until
 
 if TYPE_CHECKING:
@@ -50,13 +51,9 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BadSources]:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMode]:
-    mode = LocalMode(tmp_path_factory.mktemp("home"))
-    try:
-        mode.llmkube("local", "up")
+def local() -> Iterator[LocalMode]:
+    with running() as mode:
         yield mode
-    finally:
-        mode.llmkube("local", "reset", "--yes", check=False)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,6 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.component.local.conftest import running
 from tests.component.local.local_mode import LocalMode, answer, condition, model, service, until
 from tests.component.local.projector import write_projector
 
@@ -16,21 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.component.local.local_mode import ModelServer, Object
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import Object
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalMode]:
+def local() -> Iterator[LocalMode]:
     """Local mode whose operator looks at sources every second."""
-    mode = LocalMode(tmp_path_factory.mktemp("home"))
-    mode.environment["LLMKUBE_REFRESH_INTERVAL"] = "1"
-    try:
-        mode.llmkube("local", "up")
+    with running({"LLMKUBE_REFRESH_INTERVAL": "1"}) as mode:
         yield mode
-    finally:
-        mode.llmkube("local", "reset", "--yes", check=False)
 
 
 def digest(path: Path) -> str:

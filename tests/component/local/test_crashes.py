@@ -11,7 +11,8 @@ import pytest
 from tests.component.local.local_mode import answer, model, service, until
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import LocalMode, ModelServer, Object
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode, Object
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 

@@ -14,7 +14,8 @@ import yaml
 from tests.component.local.local_mode import until
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import LocalMode, ModelServer
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode
 
 pytestmark = pytest.mark.timeout(240)
 ROOT = Path(__file__).parents[3]

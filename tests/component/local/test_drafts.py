@@ -11,7 +11,8 @@ from tests.component.local.local_mode import answer, asked, condition, model, se
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.component.local.local_mode import LocalMode, ModelServer, Object
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode, Object
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 MESSAGES = [{"role": "user", "content": "Say hello."}]

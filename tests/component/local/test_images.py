@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from tests.component.local.conftest import running
-from tests.component.local.local_mode import ModelServer, Object, asked, model, service
+from tests.component.local.file_servers import ModelServer
+from tests.component.local.local_mode import Object, asked, model, service
 from tests.component.local.lora import WIDTH
 from tests.component.local.projector import write_projector
 from tests.real_engine import MISSING, VARIABLE, program

@@ -14,7 +14,8 @@ from tests.kubectl import is_there, kubectl
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.component.local.local_mode import LocalMode, ModelServer
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode
 
 pytestmark = [
     pytest.mark.engine,

@@ -11,7 +11,8 @@ from tests.component.local.local_mode import answer, asked, condition, model, se
 from tests.component.local.text_models import CLS, LAST, MEAN, RANK, WIDTH, write_decoder, write_encoder
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import LocalMode, ModelServer, Object
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode, Object
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 QUERY = "w1 w2"

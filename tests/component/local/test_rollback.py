@@ -8,7 +8,8 @@ import pytest
 from tests.component.local.local_mode import Object, answer, condition, model, service, until
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import LocalMode, ModelServer
+    from tests.component.local.file_servers import ModelServer
+    from tests.component.local.local_mode import LocalMode
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 BROKEN = {"extraArgs": ["--rope-scaling", "nonsense"]}

@@ -16,7 +16,8 @@ import pytest
 import yaml
 from hack.gobuild import BuildError
 from tests.component.local.conftest import running
-from tests.component.local.local_mode import LocalMode, ModelServer, Object, condition, model, service, until
+from tests.component.local.file_servers import ModelServer
+from tests.component.local.local_mode import LocalMode, Object, condition, model, service, until
 from tests.component.local.streams import Load
 from tests.component.local.test_access import secret, tls_secret, trusting
 from tests.foreign_kinds import gateway_definitions

@@ -20,7 +20,7 @@ from tests.component.local.test_crashes import engines
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.component.local.local_mode import ModelServer
+    from tests.component.local.file_servers import ModelServer
     from tests.component.local.rolling import Rolled
 
 STREAMS = int(os.environ.get("LLMKUBE_TEST_STREAMS", "60"))

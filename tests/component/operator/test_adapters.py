@@ -10,7 +10,7 @@ from tests.component.local.lora import write_adapter
 from tests.component.operator.conftest import is_ready
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import ModelServer
+    from tests.component.local.file_servers import ModelServer
     from tests.component.operator.api import Api, Object
     from tests.component.operator.conftest import Until
 

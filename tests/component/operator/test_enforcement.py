@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from hack import gobuild
-from tests.component.local.local_mode import ModelServer
+from tests.component.local.file_servers import ModelServer
 from tests.component.operator.api import Api, Object
 from tests.component.operator.conftest import Until, is_ready
 from tests.component.operator.kubelet import NODE, Kubelet

@@ -29,7 +29,7 @@ from llmkube.controllers.caches import caches
 from llmkube.local.apiserver.tls import certificates
 
 if TYPE_CHECKING:
-    from tests.component.local.local_mode import ModelServer
+    from tests.component.local.file_servers import ModelServer
     from tests.component.operator.api import Object
     from tests.component.operator.conftest import Until
     from tests.component.operator.kubelet import Kubelet

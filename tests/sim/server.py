@@ -4,9 +4,9 @@ the network's (network.py)."""
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 from tests.sim.state import KINDS, Event, State, refused
 
 from llmkube.kube.kinds import Key
@@ -56,9 +56,9 @@ class Server:
     def answer(self, method: str, path: str, params: Mapping[str, str], body: bytes | None, content_type: str) -> bytes:
         """Do one request; raise ApiError."""
         target = target_of(path)
-        sent = json.loads(body) if body else {}
+        sent = msgspec.json.decode(body) if body else {}
         found = self._do(method, target, params, sent, content_type)
-        return found if isinstance(found, bytes) else json.dumps(found).encode()
+        return found if isinstance(found, bytes) else msgspec.json.encode(found)
 
     def _do(self, method: str, at: Target, params: Mapping[str, str], sent: Manifest, content_type: str) -> Any:
         match method:
@@ -122,9 +122,8 @@ class Server:
         ends = asyncio.get_running_loop().time() + float(params["timeoutSeconds"])
         while asyncio.get_running_loop().time() < ends:
             if expired or seen < history.forgotten:
-                yield json.dumps(
-                    {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
-                ).encode()
+                gone = {"code": 410, "reason": "Expired", "message": "too old"}
+                yield msgspec.json.encode({"type": "ERROR", "object": gone})
                 return
             changed = history.changed
             for each in history.after(seen):
@@ -145,7 +144,7 @@ def matches(obj: Manifest, selector: str) -> bool:
 
 
 def line(kind: str, resource: str, obj: Manifest) -> bytes:
-    return json.dumps({"type": kind, "object": _complete(resource, obj)}).encode()
+    return msgspec.json.encode({"type": kind, "object": _complete(resource, obj)})
 
 
 def bookmark(resource: str, version: int, annotations: Mapping[str, str]) -> bytes:

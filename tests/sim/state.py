@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from tests.sim.loop import EPOCH
-from tests.sim.ownership import Manifest, Owners, applied, merged
+from tests.sim.ownership import Manifest, Owners, applied, copied, merged
 
 from llmkube.kube import kinds
 from llmkube.kube.errors import ApiError, of_status
@@ -87,7 +86,7 @@ class State:
             raise refused(409, "AlreadyExists", f"{resource} {key!s} already exists")
         self._uids += 1
         metadata = {**obj["metadata"], "uid": f"uid-{self._uids:06}", "creationTimestamp": now(), "generation": 1}
-        made = {**copy.deepcopy(obj), "metadata": metadata}
+        made = {**copied(obj), "metadata": metadata}
         if resource in WITH_STATUS:
             made.pop("status", None)
         if resource == "services":
@@ -150,7 +149,7 @@ class State:
             return before
         generation = before["metadata"]["generation"] + (desired(before) != desired(obj))
         kept = {name: before["metadata"][name] for name in ("uid", "creationTimestamp")}
-        after = {**copy.deepcopy(obj), "metadata": {**obj["metadata"], **kept, "generation": generation}}
+        after = {**copied(obj), "metadata": {**obj["metadata"], **kept, "generation": generation}}
         if after["metadata"].get("deletionTimestamp") and not after["metadata"].get("finalizers"):
             return self._put(resource, stored, None)
         return self._put(resource, stored, Stored(after, owners))

@@ -4,6 +4,7 @@ the network's (network.py)."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -52,6 +53,7 @@ class Server:
         self.watch_lists = watch_lists
         self.page_limit = 500
         self._pages: dict[str, list[Manifest]] = {}
+        self._tokens = itertools.count()
 
     def answer(self, method: str, path: str, params: Mapping[str, str], body: bytes | None, content_type: str) -> bytes:
         """Do one request; raise ApiError."""
@@ -91,7 +93,7 @@ class Server:
         page, rest = items[:limit], items[limit:]
         metadata = {"resourceVersion": str(self.state.version)}
         if rest:
-            metadata["continue"] = f"{self.state.version}-{len(rest)}-{at.resource}-{len(self._pages)}"
+            metadata["continue"] = f"{at.resource}-{next(self._tokens)}"  # one list's alone, however alike another is
             self._pages[metadata["continue"]] = rest
         return {"metadata": metadata, "items": page}
 

@@ -19,7 +19,7 @@ class TrustError(KubeError):
     """The certificates cannot be read; the message names the file's owner and why."""
 
 
-def trusting(*, cafile: Path | None = None, cadata: str | None = None) -> ssl.SSLContext:
+def trusting(*, cafile: Path | str | None = None, cadata: str | None = None) -> ssl.SSLContext:
     """A context for an authority (the system's, where none is given): as strict as client-go, and no stricter.
 
     Since 3.13 Python refuses certificates without key identifiers, and those of some clusters have none (EKS's).

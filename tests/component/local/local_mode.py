@@ -7,7 +7,6 @@ import base64
 import contextlib
 import json
 import os
-import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ import pytest
 import yaml
 from aiohttp import web
 from tests.kubectl import kubectl
+
+from llmkube.kube.trust import trusting
 
 LLMKUBE = [sys.executable, "-m", "llmkube"]
 Object = dict[str, Any]
@@ -104,7 +105,7 @@ class LocalMode:
 
 def _json(url: str, *, method: str, token: str, cluster: Object, body: Object | None) -> Object:
     data = cluster.get("certificate-authority-data")
-    context = ssl.create_default_context(
+    context = trusting(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
     form = "merge-patch+json" if method == "PATCH" else "json"

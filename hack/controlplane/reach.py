@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from llmkube.kube.trust import trusting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ class Server:
 
     def answers(self, path: str) -> bool:
         """Whether it answers with 200."""
-        context = ssl.create_default_context(cafile=self.directory / "ca.crt")
+        context = trusting(cafile=self.directory / "ca.crt")
         context.load_cert_chain(self.directory / "admin.crt", self.directory / "admin.key")
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)

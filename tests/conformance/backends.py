@@ -17,6 +17,7 @@ import pytest
 import yaml
 from tests.conformance.client import Client
 
+from llmkube.kube.trust import trusting
 from llmkube.local.apiserver.registry import Registry
 from llmkube.local.apiserver.server import ApiServer
 
@@ -78,7 +79,7 @@ def access_of(config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def context_of(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     authority = cluster.get("certificate-authority-data")
-    context = ssl.create_default_context(
+    context = trusting(
         cafile=cluster.get("certificate-authority"),
         cadata=base64.b64decode(authority).decode() if authority else None,
     )

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import yaml
 
 from llmkube.kube.errors import KubeError
-from llmkube.kube.trust import Trust
+from llmkube.kube.trust import Trust, trusting
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -128,7 +128,7 @@ def in_cluster() -> ClusterConfig:
     host = f"[{host}]" if ":" in host else host
     namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
     authority, origin = SERVICE_ACCOUNT / "ca.crt", "the pod's service account"
-    tls = Trust(lambda: ssl.create_default_context(cafile=authority), files=[authority], origin=origin)
+    tls = Trust(lambda: trusting(cafile=authority), files=[authority], origin=origin)
     return ClusterConfig(f"https://{host}:{port}", namespace, TokenFile(SERVICE_ACCOUNT / "token"), tls, origin)
 
 
@@ -188,8 +188,8 @@ def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Trust:
 def _context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     data = cluster.get("certificate-authority-data")
     file = cluster.get("certificate-authority")
-    context = ssl.create_default_context(
-        cafile=str(path.parent / file) if file else None, cadata=base64.b64decode(data).decode() if data else None
+    context = trusting(
+        cafile=path.parent / file if file else None, cadata=base64.b64decode(data).decode() if data else None
     )
     if cluster.get("insecure-skip-tls-verify"):
         context.check_hostname = False

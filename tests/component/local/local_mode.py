@@ -6,7 +6,6 @@ import base64
 import contextlib
 import json
 import os
-import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from typing import Any
 import pytest
 import yaml
 from tests.kubectl import kubectl
+
+from llmkube.kube.trust import trusting
 
 LLMKUBE = [sys.executable, "-m", "llmkube"]
 Object = dict[str, Any]
@@ -101,7 +102,7 @@ class LocalMode:
 
 def _json(url: str, *, method: str, token: str, cluster: Object, body: Object | None) -> Object:
     data = cluster.get("certificate-authority-data")
-    context = ssl.create_default_context(
+    context = trusting(
         cafile=cluster.get("certificate-authority"), cadata=base64.b64decode(data).decode() if data else None
     )
     form = "merge-patch+json" if method == "PATCH" else "json"

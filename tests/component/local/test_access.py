@@ -18,6 +18,8 @@ from tests.component.local.local_mode import LocalMode, Object, answer, conditio
 from tests.real_engine import MISSING, program
 from tests.wire.models.web_servers import Authority
 
+from llmkube.kube import trust
+
 KEY = "sk-one"
 pytestmark = pytest.mark.timeout(400)
 
@@ -37,7 +39,7 @@ def secret(name: str, data: dict[str, str], *, kind: str = "Opaque") -> Object:
 
 def trusting(authority: Authority) -> ssl.SSLContext:
     """Whatever address the certificate names: it has to be of this authority."""
-    context = ssl.create_default_context(cafile=authority.bundle)
+    context = trust.trusting(cafile=authority.bundle)
     context.check_hostname = False
     return context
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import os
-import ssl
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from tests.component.operator.api import Api, Refused, from_environment, path
 from tests.conformance.backends import KUBECONFIG, TOKEN, NoLogs, access_of, read_kubeconfig
 
 from llmkube.cli.operator import LEASE
+from llmkube.kube.trust import trusting
 from llmkube.local.apiserver.registry import Registry
 from llmkube.local.apiserver.server import ApiServer
 from llmkube.local.apiserver.tls import certificates
@@ -95,7 +95,7 @@ class EmbeddedServer:
 def embedded() -> Iterator[Plane]:
     with tempfile.TemporaryDirectory() as home, EmbeddedServer(Path(home)) as server:
         authority = server.certificates.ca_pem
-        api = Api(server.url, ssl.create_default_context(cadata=authority), TOKEN)
+        api = Api(server.url, trusting(cadata=authority), TOKEN)
         api.apply_files(*CRDS, MANIFESTS / "base" / "namespace.yaml")
         encoded = {"certificate-authority-data": base64.b64encode(authority.encode()).decode()}
         own = kubeconfig(Path(home), server.url, TOKEN, **encoded)

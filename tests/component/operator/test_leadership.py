@@ -26,6 +26,7 @@ from tests.component.operator.process import Operator
 from tests.component.operator.proxy import Proxy
 
 from llmkube.cli.operator import LEASE
+from llmkube.kube.trust import trusting
 from llmkube.local.apiserver.tls import certificates
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def way(plane: Plane, tmp_path: Path) -> Way:
     cluster, user = access["clusters"][0]["cluster"], access["users"][0]["user"]
     encoded = cluster.get("certificate-authority-data", "")
     authority = base64.b64decode(encoded).decode() or None
-    trusted = ssl.create_default_context(cafile=cluster.get("certificate-authority"), cadata=authority)
+    trusted = trusting(cafile=cluster.get("certificate-authority"), cadata=authority)
     return Way(cluster["server"], user["token"], tmp_path, trusted)
 
 

@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 from tests.wire.kube.conftest import Script, end_of_initial, lines
 
-from llmkube.kube.config import ClusterConfig, TokenFile, from_kubeconfig
+from llmkube.kube.config import ClusterConfig, TokenFile, from_kubeconfig, in_cluster
 from llmkube.kube.errors import KubeError, TransportError, Unauthorized
 from llmkube.kube.transport import Transport
 from llmkube.kube.trust import TrustError
@@ -194,6 +194,25 @@ def kubeconfig(folder: Path, port: str, *, scheme: str = "https", **user: Any) -
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+@pytest.mark.usefixtures("strict")
+async def test_an_authority_without_key_identifiers_is_trusted_as_kubectl_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = TlsServer(tmp_path)
+    port = await server.start("authority")
+    (tmp_path / "namespace").write_text("here")
+    (tmp_path / "token").write_text("a token")
+    monkeypatch.setattr("llmkube.kube.config.SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
+    try:
+        for config in (from_kubeconfig(kubeconfig(tmp_path, port)), in_cluster()):
+            async with Transport(config) as transport:
+                assert b"Pod" in await transport.request("GET", "/api/v1/pods/a")
+    finally:
+        await server.runner.cleanup()
 
 
 async def test_an_authority_that_was_made_anew_is_trusted_as_soon_as_its_file_says_so(tmp_path: Path) -> None:

@@ -67,6 +67,13 @@ async def test_a_certificate_of_ones_own_authority_is_trusted_when_it_is_named(f
     assert "caBundleRef" in error.message
 
 
+@pytest.mark.usefixtures("strict")
+async def test_a_bundle_without_key_identifiers_is_trusted_as_curl_does(folder: Path, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with python_server(folder, authority.server()) as url:
+        assert (await resolved(f"{url}/m.gguf", ca_bundle=authority.bundle)).facts
+
+
 async def test_a_certificate_of_another_host_is_not_trusted(folder: Path, tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with python_server(folder, authority.server("127.0.0.2")) as url:

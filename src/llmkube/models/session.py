@@ -6,18 +6,19 @@ and to another when it is used (DNS rebinding) gains nothing.
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from llmkube.kube.trust import trusting
 from llmkube.models.errors import SourceError
 from llmkube.models.proxies import proxy_hosts
 
 if TYPE_CHECKING:
     import socket
+    import ssl
     from pathlib import Path
 
     from llmkube.models.policy import SourcePolicy
@@ -47,9 +48,7 @@ class PolicyResolver(AbstractResolver):
 
 def trust(bundle: Path | str | None) -> ssl.SSLContext:
     """The system's certificates, and those of a bundle besides: a file, or PEM text."""
-    context = ssl.create_default_context()
-    # Python's default since 3.13; certificates of private authorities often lack the key identifiers that it wants
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context = trusting()  # those of private authorities often lack key identifiers too
     if bundle is None:
         return context
     try:

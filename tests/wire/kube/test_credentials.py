@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
 from tests.wire.kube.conftest import Script, end_of_initial, lines
+from tests.wire.models.web_servers import Authority
 
 from llmkube.kube.config import ClusterConfig, TokenFile, from_kubeconfig, in_cluster
 from llmkube.kube.errors import KubeError, TransportError, Unauthorized
 from llmkube.kube.transport import Transport
 from llmkube.kube.trust import TrustError
-from llmkube.local.apiserver.tls import certificates
+from llmkube.local.apiserver.tls import Certificates, certificates
 
 UNAUTHORIZED = {"kind": "Status", "code": 401, "reason": "Unauthorized", "message": "Unauthorized"}
 
@@ -170,11 +173,13 @@ class TlsServer:
 
     async def start(self, name: str, port: int = 0) -> str:
         """Listen with the certificates of one folder; return the port."""
+        return await self.listen(certificates(self.folder / name), port)
+
+    async def listen(self, found: Certificates, port: int = 0) -> str:
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
-        found = certificates(self.folder / name)
         await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=found.context).start()
         (self.folder / "ca.crt").write_text(found.ca_pem)
         return str(self.runner.addresses[0][1])
@@ -200,8 +205,8 @@ def kubeconfig(folder: Path, port: str, *, scheme: str = "https", **user: Any) -
 async def test_an_authority_without_key_identifiers_is_trusted_as_kubectl_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = TlsServer(tmp_path)
-    port = await server.start("authority")
+    server, authority = TlsServer(tmp_path), Authority(tmp_path)
+    port = await server.listen(Certificates(authority.bundle.read_text(), authority.server()))
     (tmp_path / "namespace").write_text("here")
     (tmp_path / "token").write_text("a token")
     monkeypatch.setattr("llmkube.kube.config.SERVICE_ACCOUNT", tmp_path)
@@ -211,6 +216,22 @@ async def test_an_authority_without_key_identifiers_is_trusted_as_kubectl_does(
         for config in (from_kubeconfig(kubeconfig(tmp_path, port)), in_cluster()):
             async with Transport(config) as transport:
                 assert b"Pod" in await transport.request("GET", "/api/v1/pods/a")
+    finally:
+        await server.runner.cleanup()
+
+
+@pytest.mark.usefixtures("strict")
+async def test_the_embedded_servers_certificates_satisfy_the_strictest_clients(tmp_path: Path) -> None:
+    server = TlsServer(tmp_path)
+    port = await server.start("embedded")
+    context = ssl.create_default_context(cafile=tmp_path / "ca.crt")
+    assert context.verify_flags & ssl.VERIFY_X509_STRICT
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"https://127.0.0.1:{port}/api", ssl=context) as response,
+        ):
+            assert response.status == 200
     finally:
         await server.runner.cleanup()
 

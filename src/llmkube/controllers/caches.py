@@ -24,10 +24,10 @@ from llmkube.controllers.indexes import (
     by_target,
     bytes_of,
     has_ended,
-    has_pods_of_before,
     labelled,
     models_of,
     served,
+    serves,
 )
 from llmkube.desired.damage import could_not_read
 from llmkube.desired.labels import MODEL as MODEL_LABEL
@@ -56,7 +56,7 @@ from llmkube.kube.kinds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from llmkube.kube import objects
     from llmkube.kube.client import Client
@@ -117,8 +117,8 @@ class Caches:
     def uses(self, namespace: str, claim: str, sha256: str) -> bool:
         """Whether a pod that has not ended, or a Deployment, serves these bytes out of this claim."""
         key = bytes_of(namespace, claim, sha256)
-        pods = self.pods.store.by_index("served", key)
-        return bool(self.deployments.store.by_index("served", key)) or serves(pods, namespace, claim, sha256)
+        is_deployed = any(serves(each, key) for each in self.deployments.store.by_index("served", key))
+        return is_deployed or any(serves(each, key) for each in self.pods.store.by_index("served", key))
 
     def pods_serving(self, namespace: str, claim: str, sha256: str) -> tuple[objects.Pod, ...]:
         """Return the pods that serve these bytes out of this claim, or try to."""
@@ -127,14 +127,6 @@ class Caches:
     def models_unread(self, pod: objects.Pod) -> list[Key]:
         """Return the Models of the claims of a pod whose engine could not read its file."""
         return self.models_mounted(pod) if could_not_read(pod) else []
-
-    def is_rolling_out(self, namespace: str) -> bool:
-        """Whether a Deployment of ours has pods of before: it says so itself, also where its pods were not seen yet.
-
-        Of the whole namespace: what it rolls away from may be in another claim than what it rolls to.
-        """
-        found = self.deployments.store.list()
-        return any(each.metadata.namespace == namespace and has_pods_of_before(each) for each in found)
 
     def nodes_of_claim(self, claim: objects.PersistentVolumeClaim) -> tuple[str, ...]:
         """Return the nodes of the pods that mount a claim, in order."""
@@ -202,12 +194,6 @@ def _ours(
     client: Client, kind: Kind[objects.Opaque], namespaces: Sequence[str], *, optional: bool = False
 ) -> Informer[objects.Opaque]:
     return Informer(client, kind, namespaces=namespaces, label_selector=MADE_BY_US, optional=optional)
-
-
-def serves(pods: Iterable[objects.Pod], namespace: str, claim: str, sha256: str) -> bool:
-    """Whether a pod of these that has not ended serves these bytes out of this claim."""
-    key = bytes_of(namespace, claim, sha256)
-    return any(key in served(each) for each in pods if not has_ended(each))
 
 
 def with_kind(obj: objects.CustomResource, kind: Kind[objects.CustomResource]) -> objects.CustomResource:

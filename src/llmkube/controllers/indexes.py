@@ -117,6 +117,11 @@ def served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
     return {bytes_of(obj.metadata.namespace, claims[volume], digest) for volume, digest in places if volume in claims}
 
 
+def serves(user: objects.Pod | objects.Deployment, key: str) -> bool:
+    """Whether a Deployment, or a pod that has not ended, serves these bytes (`bytes_of`)."""
+    return key in served(user) and (isinstance(user, objects.Deployment) or not has_ended(user))
+
+
 def _template(deployment: objects.Deployment) -> objects.Pod | None:
     if deployment.metadata.labels.get(NAME) != "llmkube":
         return None

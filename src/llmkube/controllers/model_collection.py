@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from llmkube.controllers.caches import MADE_BY_US, serves
+from llmkube.controllers.caches import MADE_BY_US
+from llmkube.controllers.indexes import bytes_of, has_pods_of_before, serves
 from llmkube.controllers.model_jobs import only
 from llmkube.controllers.refusal import REFUSALS, refusal
 from llmkube.desired.fetch_result import Done
@@ -17,7 +18,7 @@ from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
 from llmkube.desired.upkeep_job import collect_job, collect_job_name
-from llmkube.kube.kinds import JOB, POD, Key
+from llmkube.kube.kinds import DEPLOYMENT, JOB, POD, Key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from llmkube.desired.settings import OperatorSettings
     from llmkube.kube.apply import Applier
     from llmkube.kube.client import Client
-    from llmkube.kube.objects import CustomResource, Job
+    from llmkube.kube.objects import CustomResource, Deployment, Job, Pod
     from llmkube.runtime.clock import Clock
 
 SOON = 2.0
@@ -72,11 +73,20 @@ class ModelCollection:
         return sight
 
     async def _may_be_used(self, namespace: str, unused: Iterable[Retained]) -> bool:
-        """Ask the API server itself: the cache of pods may be behind that of Deployments, one deleted among them."""
-        if self.caches.is_rolling_out(namespace):
+        """Ask the API server itself: caches may be behind, of pods whose Deployment is gone, of one that has none yet.
+
+        While a Deployment of the namespace rolls out nothing is taken away: what it rolls away from may be in another
+        claim than what it rolls to, and pods come and go between the two answers.
+        """
+        deployments = await self.client.list(DEPLOYMENT, namespace, label_selector=MADE_BY_US)
+        if any(map(has_pods_of_before, deployments)):
             return True
-        pods = await self.client.list(POD, namespace, label_selector=MADE_BY_US)
-        return any(serves(pods, namespace, each.claim, each.sha256) for each in unused)
+        users: tuple[Deployment | Pod, ...] = (
+            *deployments,
+            *await self.client.list(POD, namespace, label_selector=MADE_BY_US),
+        )
+        keys = [bytes_of(namespace, each.claim, each.sha256) for each in unused]
+        return any(serves(each, key) for each in users for key in keys)
 
     async def _begun(self, sight: Sight, wanted: dict[str, Any]) -> Sight:
         """A quota or a policy in the way is told, and holds nothing else up."""

@@ -19,6 +19,7 @@ from llmkube.desired.model_volume import FURTHER_DIGESTS, MODEL_DIGEST
 from llmkube.desired.retained import Place
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.errors import Forbidden
+from llmkube.kube.kinds import Kind
 from llmkube.kube.objects import (
     CustomResource,
     Deployment,
@@ -55,14 +56,14 @@ class Applier:
 
 
 class Client:
-    """What the API server itself says of pods."""
+    """What the API server itself says of pods and Deployments."""
 
-    def __init__(self, *pods: Pod) -> None:
-        self._pods = pods
+    def __init__(self, *there: Pod | Deployment) -> None:
+        self._there = there
 
-    async def list(self, _kind: object, _namespace: str, *, label_selector: str) -> list[Pod]:
+    async def list(self, kind: Kind[Any], _namespace: str, *, label_selector: str) -> list[Any]:
         assert label_selector
-        return list(self._pods)
+        return [each for each in self._there if isinstance(each, kind.type)]
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def sight(*kept: Retained, **fields: Any) -> Sight:
     return Sight(1, spec, ModelStatus(retained=kept, sha256=told), **given)
 
 
-async def collect(known: Caches, applier: Applier, seen: Sight, *live: Pod) -> Sight:
+async def collect(known: Caches, applier: Applier, seen: Sight, *live: Pod | Deployment) -> Sight:
     acted: Any = applier
     client: Any = Client(*live)
     return await ModelCollection(known, client, acted, OperatorSettings(), HeldClock()).advance(MODEL, seen)
@@ -184,18 +185,26 @@ async def test_pods_of_before_that_were_not_seen_yet_are_known_by_their_deployme
     rolling = deployment(NEW)
     status = DeploymentStatus(observed_generation=observed, replicas=2, updated_replicas=updated)
     metadata = msgspec.structs.replace(rolling.metadata, generation=2)
-    known.deployments.store.apply(msgspec.structs.replace(rolling, metadata=metadata, status=status))
-    seen = await collect(known, applier, sight(entry(OLD)))
+    live = msgspec.structs.replace(rolling, metadata=metadata, status=status)
+    seen = await collect(known, applier, sight(entry(OLD)), live)
     assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 
 
 @pytest.mark.parametrize(
-    ("live", "collects"), [(pod(OLD), 0), (drafted(OLD), 0), (pod(OLD, phase="Failed"), 1), (pod(NEW), 1)]
+    ("live", "collects"),
+    [
+        (pod(OLD), 0),
+        (drafted(OLD), 0),
+        (pod(OLD, phase="Failed"), 1),
+        (pod(NEW), 1),
+        (deployment(OLD), 0),
+        (deployment(NEW), 1),
+    ],
 )
-async def test_pods_that_only_the_api_server_knows_of_are_asked_for_before_the_job(
-    known: Caches, applier: Applier, live: Pod, collects: int
+async def test_users_that_only_the_api_server_knows_of_are_asked_for_before_the_job(
+    known: Caches, applier: Applier, live: Pod | Deployment, collects: int
 ) -> None:
-    """Those of a Deployment that was deleted a moment ago, which the cache of pods never saw."""
+    """Pods of a Deployment that was deleted a moment ago; a Deployment without pods (seed 7364 of the simulation)."""
     seen = await collect(known, applier, sight(entry(OLD)), live)
     assert (len(applier.applied), seen.retry_in is not None) == (collects, not collects)
 

@@ -99,11 +99,12 @@ def serve(cluster: Cluster, until: Callable[..., Any]) -> Iterator[Callable[...,
         cluster.kubectl("delete", "isvc", served.pop())
 
 
-def held(log: str) -> list[int]:
+def held(log: str, device: str = "RPC") -> list[int]:
     """Bytes of buffers that the engine has made on each device, in their order."""
     sizes: dict[str, float] = {}
-    for device, size in re.findall(r"(RPC\S+)\s+(?:model|KV|compute)\s+buffer size\s*=\s*([\d.]+) MiB", log):
-        sizes[device] = sizes.get(device, 0) + float(size)
+    told = rf"({device}\S+)\s+(?:model|KV|compute)\s+buffer size\s*=\s*([\d.]+) MiB"
+    for each, size in re.findall(told, log):
+        sizes[each] = sizes.get(each, 0) + float(size)
     return [int(sizes[each] * MI) for each in sorted(sizes)]
 
 
@@ -163,3 +164,19 @@ def test_layers_are_split_over_two_devices_as_planned_and_take_the_memory_that_w
     planned = status["plan"]["memory"]["gpu"]
     print("planned", planned, "held", found)
     assert found == [pytest.approx(each, rel=0.05, abs=8 * MI) for each in planned]
+
+
+def test_every_matrix_is_cut_over_two_devices_and_the_fuller_takes_no_more_than_was_planned(
+    cluster: Cluster, serve: Callable[..., dict[str, Any]], device_image: Callable[..., str]
+) -> None:
+    status = serve("sliced", device_image("two", 2), count=2, sharding={"strategy": "tensor"})
+    assert status["offload"] == {"planned": 31, "observed": 31}
+    (pod,) = cluster.pods("sliced")
+    assert "tensor" in pod["spec"]["containers"][0]["args"]
+    (fuller,) = held(cluster.kubectl("logs", pod["metadata"]["name"], "-c", "llama-server"), "Meta")
+    planned = status["plan"]["memory"]["gpu"]
+    print("planned", planned, "held by the fuller, without what the sums take", fuller)
+    assert 0.9 * max(planned) < fuller <= max(planned) + MI
+    words = ("curl", "-sf", "http://127.0.0.1:8080/completion", "-d", '{"prompt": "Once upon a", "n_predict": 4}')
+    answered = cluster.kubectl("exec", pod["metadata"]["name"], "-c", "llama-server", "--", *words)
+    assert json.loads(answered)["tokens_predicted"] == 4

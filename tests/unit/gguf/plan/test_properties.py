@@ -113,7 +113,7 @@ def hostile(draw: st.DrawFn) -> ModelFacts:
         nextn_layers=draw(NUMBERS),
         attention=attention,
         recurrence=recurrence,
-        weights=Weights(0, 0, 0, (Block(1, 1, shapes),) * layers, frozenset()),
+        weights=Weights(0, 0, 0, (Block(1, 1, shapes, {}),) * layers, frozenset()),
     )
 
 

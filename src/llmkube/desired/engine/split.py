@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from llmkube.api.model import ModelSpec
 
 PATH = "Model spec.hardware.gpu.sharding.layerSplit"
+STRATEGY = "Model spec.hardware.gpu.sharding.strategy"
 
 
 class SplitError(ValueError):

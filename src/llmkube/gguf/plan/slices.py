@@ -32,6 +32,8 @@ olmo2 olmoe plamo2 qwen3tts t5
 """
 WITHOUT_TENSOR = frozenset(_REFUSED.split())
 """What the engine refuses to split so (llm_arch_supports_sm_tensor in src/llama-arch.cpp, asked of build b11669)."""
+ABORTED = frozenset({"rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"})
+"""Where it aborts instead, seen with RWKV 7: it asks how the matrix `ssm_out` is cut, which these do not have."""
 
 
 def check(facts: ModelFacts, options: EngineOptions) -> None:
@@ -52,7 +54,7 @@ def check(facts: ModelFacts, options: EngineOptions) -> None:
 
 def unsliceable(architecture: str) -> str:
     """Why the engine does not split an architecture so; empty where it does."""
-    if architecture not in WITHOUT_TENSOR:
+    if architecture not in WITHOUT_TENSOR | ABORTED:
         return ""
     return f"expected layer or none for the architecture {architecture}, which llama.cpp cannot slice, found tensor"
 

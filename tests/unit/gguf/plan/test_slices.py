@@ -14,7 +14,7 @@ from tests.certify.writing import facts_of
 from llmkube.desired.architectures import KNOWN
 from llmkube.gguf.plan.memory import plan
 from llmkube.gguf.plan.options import EngineOptions, PlanError
-from llmkube.gguf.plan.slices import WITHOUT_TENSOR
+from llmkube.gguf.plan.slices import ABORTED, WITHOUT_TENSOR, unsliceable
 from llmkube.gguf.plan.slicing import Segment, cut
 
 MODELS = {model.name: facts_of(model) for model in all_models()}
@@ -109,7 +109,10 @@ def test_the_projector_is_with_the_first_gpu() -> None:
 
 
 def test_every_architecture_that_is_not_sliced_is_one_that_is_known() -> None:
-    assert WITHOUT_TENSOR < KNOWN
+    assert WITHOUT_TENSOR | ABORTED < KNOWN
+    assert not WITHOUT_TENSOR & ABORTED
+    assert all(map(unsliceable, WITHOUT_TENSOR | ABORTED))
+    assert not any(map(unsliceable, KNOWN - WITHOUT_TENSOR - ABORTED))
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ _UNITS = {b"B": 1, b"KiB": 1024, b"MiB": MIB, b"GiB": 1024 * MIB}
 def compared(engine: Engine, case: Case) -> list[Row]:
     """Every buffer of every worker beside its plan. EngineError where the engine refuses what was planned.
 
-    Where the plan refuses, the engine has to do so too; EngineError if it does not.
+    Where the plan refuses, the engine has to do so too: AssertionError if it does not, no rows if it does.
     """
     try:
         planned = plan(case.facts, case.options)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import click
-from tests.certify import cases, comparing, real
+from tests.certify import cases, comparing, real, sliced
 from tests.certify.architectures import all_models
 from tests.certify.engine import Engine, EngineError, in_process, llama_server, load, tried, version, with_devices
 from tests.certify.large import large
@@ -40,17 +40,20 @@ def main(*, name: str, short: bool, file: Path | None, only: tuple[str, ...]) ->
         )
         asked = None if short else _peer(running)
         found = list(_rows(engine, devices, asked, only, short=short))
+        slices = list(_sliced(engine, only)) if devices else []
         tries = list(_tried(engine, devices, only)) if devices else []
-    for rows in (found, tries):
+    for rows in (found, slices, tries):
         click.echo(f"{comparing.table(rows)}\n\n{comparing.summary(rows)}\n" if rows else "", nl=bool(rows))
     if file:
-        told = {"engine": version(engine), "rows": comparing.as_json(found), "tried": comparing.as_json(tries)}
+        told = {"engine": version(engine), "rows": comparing.as_json(found)}
+        told |= {"slices": comparing.as_json(slices), "tried": comparing.as_json(tries)}
         file.write_text(json.dumps(told, indent=1) + "\n")
-    wrong = [row for row in found + tries if not row.is_allowed]
-    click.echo(f"{len(found + tries)} buffers compared, {len(wrong)} of them off by more than is allowed", err=True)
+    every = found + slices + tries
+    wrong = [row for row in every if not row.is_allowed]
+    click.echo(f"{len(every)} buffers compared, {len(wrong)} of them off by more than is allowed", err=True)
     for row in wrong:
         click.echo(f"  {row}", err=True)
-    raise SystemExit(1 if wrong or not found + tries else 0)
+    raise SystemExit(1 if wrong or not every else 0)
 
 
 def _peer(running: ExitStack) -> Peer | None:
@@ -79,6 +82,16 @@ def _rows(
     for name, path in _models(only):
         for case in cases.cases(name, path, options + (cases.ON_DEVICES if devices else ())):
             yield from _compared(devices if case.options.gpus and devices else engine, case, asked)
+
+
+def _sliced(engine: Engine, only: tuple[str, ...]) -> Iterator[comparing.Row]:
+    """Models of which every device has a part of every matrix; what the plan refuses, the engine has to refuse."""
+    for name, path in _models(only):
+        for case in cases.cases(name, path, cases.SLICES + cases.MORE_SLICES):
+            try:
+                yield from sliced.compared(engine, case)
+            except EngineError as error:
+                click.echo(f"NOT LOADED: {case.name} {case.told}: {error}", err=True)
 
 
 def _tried(engine: Engine, devices: Engine, only: tuple[str, ...]) -> Iterator[comparing.Row]:

@@ -43,6 +43,33 @@ ON_DEVICES = (
         context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", tensor_split=(1.0, 1.0), gpu_layers=0
     ),
 )
+SLICES = (
+    EngineOptions(context=8192, gpus=DEVICES, op_offload=False, flash_attention="on", split_mode="tensor"),
+    EngineOptions(
+        context=8192,
+        gpus=DEVICES,
+        op_offload=False,
+        flash_attention="on",
+        split_mode="tensor",
+        tensor_split=(3.0, 1.0),
+        parallel=4,
+    ),
+)
+MORE_SLICES = (
+    EngineOptions(
+        context=32_768,
+        gpus=DEVICES,
+        op_offload=False,
+        flash_attention="on",
+        split_mode="tensor",
+        cache_type_k="q8_0",
+        cache_type_v="q8_0",
+        ubatch=128,
+    ),
+    EngineOptions(
+        context=2048, gpus=DEVICES, op_offload=False, flash_attention="on", split_mode="tensor", gpu_layers=3
+    ),
+)
 LARGE = (
     EngineOptions(context=32_768),
     EngineOptions(context=131_072, parallel=4, cache_type_k="q8_0", cache_type_v="q8_0"),
@@ -80,8 +107,8 @@ class Case:
         words += [f"ubatch {of.ubatch}"] * (of.ubatch != 512) + ["swa full"] * of.swa_full
         layers = "all" if of.gpu_layers < 0 else of.gpu_layers
         split = ":".join(f"{share:g}" for share in of.tensor_split)
-        devices = f"{of.gpus} devices {split}" if of.split_mode == "layer" else "1 device"
-        return ", ".join(words + [f"{devices}, {layers} layers"] * (of.gpus > 0))
+        devices = {"layer": f"{of.gpus} devices {split}", "tensor": f"{of.gpus} devices sliced {split or 'evenly'}"}
+        return ", ".join(words + [f"{devices.get(of.split_mode, '1 device')}, {layers} layers"] * (of.gpus > 0))
 
 
 def cases(name: str, path: Path, options: tuple[EngineOptions, ...]) -> list[Case]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import IO
 
 from tests.real_engine import program
 
@@ -85,18 +86,20 @@ def with_devices(engine: Engine, count: int) -> Iterator[Engine]:
     if worker is None:
         raise EngineError(f"no ggml-rpc-server beside {engine.name}")
     with ExitStack() as running:
-        places = [running.enter_context(_worker(worker)) for _ in range(count)]
+        places = [running.enter_context(run_worker(worker)) for _ in range(count)]
         sees = tuple(f"RPC0[{place}]" for place in places)
         yield replace(engine, extra=(*engine.extra, "--rpc", ",".join(places)), sees=sees)
 
 
 @contextmanager
-def _worker(path: str) -> Iterator[str]:
+def run_worker(path: str, log: int | IO[bytes] = subprocess.DEVNULL) -> Iterator[str]:
+    """A worker's address while it runs; `log` gets all that it does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [path, "-H", "127.0.0.1", "-p", str(port), "-t", "1"]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    talks = os.environ | {"GGML_RPC_DEBUG": "1"}
+    with subprocess.Popen(words, stdout=log, stderr=log, env=talks) as process:
         try:
             _await(port)
             yield f"127.0.0.1:{port}"
@@ -159,13 +162,22 @@ def _about(mib: int) -> int:
 
 def logged(engine: Engine, model: Path, options: EngineOptions, more: Sequence[str], until: Sequence[str]) -> list[str]:
     """What the engine writes when it is started so, up to a line with one of these words."""
+    with started(engine, model, options, more, until) as lines:
+        return lines
+
+
+@contextmanager
+def started(
+    engine: Engine, model: Path, options: EngineOptions, more: Sequence[str], until: Sequence[str]
+) -> Iterator[list[str]]:
+    """The engine, once it has written such a line, with all that it has written so far."""
     words = [*engine.argv, "-m", str(model), *flags(options), *engine.extra]
     words += ["--port", "0", "--no-warmup", "-t", "1", *more]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, start_new_session=True
     ) as process:
         try:
-            return _read(process, until)
+            yield _read(process, until)
         finally:
             os.killpg(process.pid, signal.SIGKILL)
 

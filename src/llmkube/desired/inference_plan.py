@@ -16,10 +16,11 @@ from llmkube.desired.engine.build import Build
 from llmkube.desired.engine.extra import refused_extra_args
 from llmkube.desired.engine.modes import mode_remark, mode_trouble
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
+from llmkube.desired.engine.split import row_trouble
 from llmkube.desired.engine.told import told
 from llmkube.desired.images import engine_image, image_trouble
 from llmkube.desired.pod_trouble import Trouble
-from llmkube.desired.resources import gpu_trouble, needs
+from llmkube.desired.resources import gpu_trouble, gpus, needs
 from llmkube.gguf.packed import unpacked
 from llmkube.gguf.plan.layers import DRAFTS
 
@@ -91,6 +92,7 @@ def decided(spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettin
     model = inputs.served.spec
     image = engine_image(spec, model, settings)
     trouble = _extra(spec, image.build) or image_trouble(image, spec, model) or gpu_trouble(spec, model)
+    trouble = trouble or row_trouble(model, gpus(spec, model), image.build)
     return trouble or mode_trouble(spec, unpacked(layout_of(inputs.served.status))) or engine_plan(spec, inputs)
 
 

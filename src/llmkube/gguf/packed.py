@@ -15,35 +15,42 @@ import zlib
 from base64 import b64decode, b64encode
 from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from llmkube.gguf.facts import MOST_LAYERS, ModelFacts
-from llmkube.gguf.weights import Block, Shape
+from llmkube.gguf.weights import Block, Packing, Shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST = 16384
-VERSION = "1:"
+VERSION = "2:"
 _LARGEST = 1 << 20  # bytes when unpacked: whoever may write a status must not fill the operator's memory
 REMEMBERED = 1024
+Told = TypeVar("Told")
 Shapes = dict[str, Shape]
+Packings = dict[str, Packing]
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True):
-    """`blocks`: for each layer the number of its kind, its bytes, and those of its largest tensor."""
+    """`blocks`: for each layer the number of its shapes, its bytes, those of its largest tensor, and of its packing."""
 
     facts: ModelFacts
     kinds: tuple[Shapes, ...]
-    blocks: tuple[tuple[int, int, int], ...]
+    packings: tuple[Packings, ...]
+    blocks: tuple[tuple[int, int, int, int], ...]
 
 
 def packed(facts: ModelFacts) -> str | None:
     """Return the text."""
     kinds: list[Shapes] = []
-    blocks = tuple((_kind(kinds, block.shapes), block.size, block.largest) for block in facts.weights.blocks)
+    packings: list[Packings] = []
+    blocks = tuple(
+        (_number(kinds, block.shapes), block.size, block.largest, _number(packings, block.packing))
+        for block in facts.weights.blocks
+    )
     bare = replace(
         facts,
         name=None,
@@ -52,7 +59,7 @@ def packed(facts: ModelFacts) -> str | None:
         license_link=None,
         weights=replace(facts.weights, blocks=()),
     )
-    content = msgspec.msgpack.encode(_Packed(bare, tuple(kinds), blocks), order="deterministic")
+    content = msgspec.msgpack.encode(_Packed(bare, tuple(kinds), tuple(packings), blocks), order="deterministic")
     text = VERSION + b64encode(zlib.compress(content, 9)).decode()
     return text if len(text) <= LONGEST and len(content) <= _LARGEST else None
 
@@ -64,7 +71,10 @@ def unpacked(text: str) -> ModelFacts | None:
         return None
     try:
         found = msgspec.msgpack.decode(_inflated(b64decode(text[len(VERSION) :])), type=_Packed)
-        blocks = tuple(Block(size, largest, found.kinds[kind]) for kind, size, largest in found.blocks)
+        blocks = tuple(
+            Block(size, largest, found.kinds[kind], found.packings[packing])
+            for kind, size, largest, packing in found.blocks
+        )
     except (msgspec.MsgspecError, zlib.error, binascii.Error, IndexError):
         return None
     if len(blocks) > MOST_LAYERS or len(blocks) != (found.facts.block_count or 0):
@@ -82,9 +92,9 @@ def _inflated(content: bytes) -> bytes:
     return zlib.decompressobj().decompress(content, _LARGEST)
 
 
-def _kind(kinds: list[Shapes], shapes: Mapping[str, Shape]) -> int:
-    """Its number; a new kind gets the next one."""
-    wanted = dict(shapes)
+def _number(kinds: list[dict[str, Told]], of: Mapping[str, Told]) -> int:
+    """Of its kind; a new kind gets the next one."""
+    wanted = dict(of)
     if wanted not in kinds:
         kinds.append(wanted)
     return kinds.index(wanted)

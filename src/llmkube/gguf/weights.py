@@ -6,15 +6,21 @@ The three classes are llama.cpp's own (src/llama-arch.cpp, LLM_TENSOR_LAYER_INPU
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping  # noqa: TC003 - packed.py reads annotations at run time
+from collections.abc import Iterable, Mapping, Sequence  # noqa: TC003 - packed.py reads annotations at run time
 from dataclasses import dataclass
+from functools import cache
 from itertools import starmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from llmkube.gguf.tables import tables
 
 if TYPE_CHECKING:
     from llmkube.gguf.reader import TensorInfo
 
+Told = TypeVar("Told")
 Shape = tuple[int, ...]
+Packing = tuple[int, int]
+"""Values, and bytes, of one block of a tensor's type: (1, 4) of F32, (256, 144) of Q4_K."""
 EMBEDDING = "token_embd.weight"
 OUTPUT = "output.weight"
 # Looked up by row on the host, never multiplied: llama.cpp keeps them there however many layers a GPU has.
@@ -26,11 +32,15 @@ _LAYER = re.compile(r"blk\.([0-9]{1,4})\.(.{1,64})", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One layer: its bytes, those of its largest tensor, and the shapes by the name after `blk.N.`, innermost first."""
+    """One layer: its bytes, those of its largest tensor, and the shapes by the name after `blk.N.`, innermost first.
+
+    `packing`: by the same names.
+    """
 
     size: int
     largest: int
     shapes: Mapping[str, Shape]
+    packing: Mapping[str, Packing]
 
     def rows(self, name: str) -> int:
         """How many values a product with this matrix has for a token; 0 when the layer has no such matrix."""
@@ -44,13 +54,17 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Bytes. `tied` is of `inputs`: what the output layer uses again when the model has no output matrix of its own."""
+    """Bytes. `tied` is of `inputs`: what the output layer uses again when the model has no output matrix of its own.
+
+    `head` is of `outputs`: the output matrix and what is added to it.
+    """
 
     inputs: int
     outputs: int
     tied: int
     blocks: tuple[Block, ...]
     names: frozenset[str]
+    head: int = 0
 
     @property
     def total(self) -> int:
@@ -60,8 +74,9 @@ class Weights:
 def weights(tensors: Iterable[TensorInfo], layers: int) -> Weights:
     """Sort the tensors of a model of so many layers; a layer beyond them counts as output."""
     shapes: list[dict[str, Shape]] = [{} for _ in range(layers)]
+    packing: list[dict[str, Packing]] = [{} for _ in range(layers)]
     sizes, largest = [0] * layers, [0] * layers
-    inputs = outputs = tied = 0
+    inputs = outputs = tied = head = 0
     names = set()
     for tensor in tensors:
         found = _LAYER.fullmatch(tensor.name)
@@ -70,6 +85,7 @@ def weights(tensors: Iterable[TensorInfo], layers: int) -> Weights:
             sizes[index] += tensor.size
             largest[index] = max(largest[index], tensor.size)
             shapes[index][found[2]] = tensor.shape
+            packing[index][found[2]] = _packing(tensor.type)
             continue
         names.add(tensor.name[:64])
         if tensor.name.startswith(FIRST) and layers:
@@ -79,11 +95,21 @@ def weights(tensors: Iterable[TensorInfo], layers: int) -> Weights:
             tied += tensor.size if tensor.name == EMBEDDING else 0
         else:
             outputs += tensor.size
-    blocks = tuple(starmap(Block, zip(sizes, largest, _shared(shapes), strict=True)))
-    return Weights(inputs, outputs, 0 if OUTPUT in names else tied, blocks, frozenset(names))
+            head += tensor.size if tensor.name in {OUTPUT, "output.bias"} else 0
+    blocks = tuple(starmap(Block, zip(sizes, largest, _shared(shapes), _shared(packing), strict=True)))
+    return Weights(inputs, outputs, 0 if OUTPUT in names else tied, blocks, frozenset(names), head)
 
 
-def _shared(shapes: list[dict[str, Shape]]) -> list[dict[str, Shape]]:
-    """Layers of the same shapes share one mapping: a model of 1024 layers takes the memory of its kinds of layers."""
-    kinds: dict[tuple[tuple[str, Shape], ...], dict[str, Shape]] = {}
-    return [kinds.setdefault(tuple(sorted(one.items())), one) for one in shapes]
+def _packing(kind: str) -> Packing:
+    return _packings()[kind]
+
+
+@cache
+def _packings() -> dict[str, Packing]:
+    return {name: (values, size) for name, values, size in tables().layouts.values()}
+
+
+def _shared(of: Sequence[dict[str, Told]]) -> list[dict[str, Told]]:
+    """Layers told of alike share one mapping: a model of 1024 layers takes the memory of its kinds of layers."""
+    kinds: dict[tuple[tuple[str, Told], ...], dict[str, Told]] = {}
+    return [kinds.setdefault(tuple(sorted(one.items())), one) for one in of]

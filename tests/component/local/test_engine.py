@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.component.local.local_mode import asked, model, service
 
+from llmkube.gguf.packed import VERSION
+
 if TYPE_CHECKING:
     from tests.component.local.file_servers import ModelServer
     from tests.component.local.local_mode import LocalMode
@@ -37,5 +39,5 @@ def test_the_plan_is_told_with_why_it_fits_and_the_pod_asks_for_it(local: LocalM
     assert plan["message"].startswith("All 31 layers on the CPU; ")
     words = container["args"]
     assert words[words.index("--reasoning-budget") + 1] == "0"
-    assert local.model("thinker")["status"]["memory"]["layout"].startswith("1:")
+    assert local.model("thinker")["status"]["memory"]["layout"].startswith(VERSION)
     local.llmkube("delete", "thinker")

@@ -14,6 +14,7 @@ from llmkube.desired.model_status import observe
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import Known, Unresolved, confirmed, remembered
 from llmkube.desired.retained import Place
+from llmkube.gguf.packed import VERSION
 
 
 def test_what_is_known_of_a_source_is_remembered_whatever_else_of_the_spec_changes(
@@ -53,18 +54,18 @@ def test_a_layout_of_another_version_is_a_reason_to_ask_again(model_spec: Callab
         return ModelStatus(source=model_spec().source, memory=memory, conditions=(resolved,))
 
     assert remembered(status("0:of before"), model_spec(), generation=1) is None
-    assert remembered(status("1:of now"), model_spec(), generation=1) is not None
+    assert remembered(status(f"{VERSION}of now"), model_spec(), generation=1) is not None
     assert remembered(status(None), model_spec(), generation=1) is not None
 
 
 def test_a_layout_too_long_for_the_fetchs_last_words_is_kept_of_the_same_bytes() -> None:
-    memory = ModelMemory(weights=1, kv_cache_per_token=1, compute_estimate=1, layout="1:known")
+    memory = ModelMemory(weights=1, kv_cache_per_token=1, compute_estimate=1, layout=f"{VERSION}known")
     before = Known(7, etag="e", facts=GGUFFacts(), memory=memory)
     told = {"weights": 2, "kvCachePerToken": 2, "computeEstimate": 2}
     same = Done("0" * 64, 7, "v1/models/a/b/c/d", etag="e", gguf={"architecture": "llama"}, memory=told)
     confirmed_memory = confirmed(before, same).memory
     assert confirmed_memory is not None
-    assert (confirmed_memory.weights, confirmed_memory.layout) == (2, "1:known")
+    assert (confirmed_memory.weights, confirmed_memory.layout) == (2, f"{VERSION}known")
     other = msgspec.structs.replace(same, etag="another")
     assert confirmed(before, other).memory == ModelMemory.model_validate(told)
 

@@ -49,7 +49,7 @@ def test_a_header_too_odd_to_be_packed_is_none() -> None:
     "text",
     [
         "",
-        "2:abc",
+        "3:abc",
         VERSION,
         VERSION + "not base64",
         VERSION + b64encode(b"not zlib").decode(),
@@ -65,6 +65,6 @@ def test_what_is_damaged_is_none_and_never_an_error(text: str) -> None:
 def test_fewer_layers_than_are_told_are_none() -> None:
     text = layout(llama())
     content = msgspec.msgpack.decode(zlib.decompress(b64decode(text[len(VERSION) :])))
-    content[2] = content[2][:-1]
+    content[3] = content[3][:-1]
     damaged = VERSION + b64encode(zlib.compress(msgspec.msgpack.encode(content))).decode()
     assert unpacked(damaged) is None

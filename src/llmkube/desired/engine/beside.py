@@ -26,7 +26,8 @@ class Beside(NamedTuple):
 
 def beside(inputs: Inputs, wanted: EngineOptions) -> Beside | None:
     """Return the draft. The engine gives it as much context as the model has, as large batches, and keys and values at
-    f16 (measured on b11669); all of its layers go where the model is unless its own Model says how many.
+    f16, and splits it in the same way (measured on b11669); all of its layers go where the model is unless its own
+    Model says how many.
     """
     draft = inputs.draft
     if draft is None:
@@ -42,6 +43,7 @@ def beside(inputs: Inputs, wanted: EngineOptions) -> Beside | None:
             ubatch=wanted.ubatch,
             gpus=wanted.gpus,
             gpu_layers=-1 if layers is None else layers,
+            split_mode=wanted.split_mode,
         ),
     )
 

@@ -18,13 +18,14 @@ from llmkube.desired.engine.balance import UNBOUNDED, balanced, even
 from llmkube.desired.engine.batch import BATCH, UBATCH, Batches, Context, batches, effective_context
 from llmkube.desired.engine.beside import Beside, adapter_bytes, beside, layout_of
 from llmkube.desired.engine.modes import pooling
-from llmkube.desired.engine.split import SplitError, counts, layer_split, split_mode
+from llmkube.desired.engine.split import STRATEGY, SplitError, counts, layer_split, split_mode
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resources import asked_layers, gpus, memory_of_each
 from llmkube.gguf.packed import unpacked
 from llmkube.gguf.plan.fit import fits, largest_context, most_layers, reserve_of
 from llmkube.gguf.plan.memory import plan
-from llmkube.gguf.plan.options import Draft, EngineOptions, PlanError
+from llmkube.gguf.plan.options import Draft, EngineOptions, PlanError, SliceError
+from llmkube.gguf.plan.slices import unsliceable
 
 if TYPE_CHECKING:
     from llmkube.api.inference import InferenceServiceSpec
@@ -72,10 +73,12 @@ def engine_plan(spec: InferenceServiceSpec, inputs: Inputs) -> EnginePlan | Trou
         room=_room(spec, model, count),
     )
     try:
-        _check(spec, drafted)
+        _check(spec, drafted, inputs)
         drafted = _split(drafted, model)
         wanted = options(spec, drafted, inputs)
         return _fitted(drafted, layout_of(status), wanted, beside(inputs, wanted)) if facts else drafted
+    except SliceError as error:
+        return Trouble("EngineRefuses", one_line(f"{STRATEGY}: tensor cannot be had here: {error}"))
     except (SplitError, PlanError) as error:
         return Trouble("EngineRefuses", one_line(str(error)))
     except (ArithmeticError, LookupError, TypeError) as error:  # a status that nobody's header could have led to
@@ -104,10 +107,18 @@ def options(spec: InferenceServiceSpec, drafted: EnginePlan, inputs: Inputs) -> 
     )
 
 
-def _check(spec: InferenceServiceSpec, drafted: EnginePlan) -> None:
+def _check(spec: InferenceServiceSpec, drafted: EnginePlan, inputs: Inputs) -> None:
     """What the engine refuses of a split (src/llama-context.cpp), and what the plan would refuse in its own terms."""
-    if drafted.gpus > 1 and drafted.split_mode == "tensor" and spec.flash_attention == "off":
+    if drafted.gpus < 2 or drafted.split_mode != "tensor":
+        return
+    if spec.flash_attention == "off":
         raise SplitError("spec.flashAttention: expected auto or on with the sharding strategy tensor, found off")
+    if inputs.adapters:
+        message = f"expected none with the sharding strategy tensor, found {len(inputs.adapters)}"
+        raise SplitError(f"spec.loraAdapters: {message}; llama.cpp aborts with them, take the strategy layer")
+    header = inputs.served.status.gguf
+    if reason := unsliceable((header and header.architecture) or ""):
+        raise SplitError(f"{STRATEGY}: {reason}")
 
 
 def _total(facts: ModelFacts | None, status: ModelStatus) -> int | None:

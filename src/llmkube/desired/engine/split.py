@@ -2,6 +2,7 @@
 
     split_mode(model: ModelSpec) -> str                               llama-server's --split-mode
     counts(ranges: Sequence[str], layers: int) -> tuple[int, ...]     layers of each GPU, the output layer with the last
+    row_trouble(model: ModelSpec, count: int, build: Build) -> Trouble | None
 
 SplitError says what is wrong with a layerSplit. Layers are counted from 0; the output layer is the one after the last.
 """
@@ -10,12 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from llmkube.desired.pod_trouble import Trouble
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from llmkube.api.model import ModelSpec
+    from llmkube.desired.engine.build import Build
 
 PATH = "Model spec.hardware.gpu.sharding.layerSplit"
+STRATEGY = "Model spec.hardware.gpu.sharding.strategy"
+
+
+WITHOUT_ROWS = 11549
+"""The oldest build known to have no split by rows on CUDA and ROCm (ggml: "CUDA: remove -sm row", July 2026)."""
+BY_ROWS = "intel"
+"""The accelerator whose backend (SYCL) still has it. Vulkan never had."""
 
 
 class SplitError(ValueError):
@@ -27,6 +38,15 @@ def split_mode(model: ModelSpec) -> str:
     sharding = model.hardware.gpu.sharding if model.hardware.gpu else None
     strategy = sharding.strategy if sharding else "layer"
     return "layer" if strategy == "pipeline" else strategy
+
+
+def row_trouble(model: ModelSpec, count: int, build: Build) -> Trouble | None:
+    """Return that an engine of this build ends at a split by rows: its devices "do not support split buffers"."""
+    accelerator = model.hardware.accelerator
+    if split_mode(model) != "row" or count < 2 or accelerator == BY_ROWS or (build.number or 0) < WITHOUT_ROWS:
+        return None
+    wanted = f"expected tensor or layer on {accelerator} with llama.cpp b{build.number}, found row"
+    return Trouble("EngineRefuses", f"{STRATEGY}: {wanted}; it has a split by rows for {BY_ROWS} alone")
 
 
 def layer_split(model: ModelSpec) -> tuple[str, ...]:

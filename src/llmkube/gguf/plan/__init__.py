@@ -7,5 +7,6 @@ placement.py  which device has which layer              compute.py   working mem
 graph.py      a graph, and the engine's allocator       part.py      what one device has of it, and kinds of layers
 walk.py       the steps of one device's part            crossing.py  what one device hands over to the next
 attention.py, feed.py, recurrence.py  the steps of one layer         batch.py  the sizes of a batch, what it is given
+slices.py     split mode tensor: what each device has of every matrix and cache
 beside.py, stacked.py  Gemma 3n's and 4's: what is known of a token for each layer, and four hidden states in one
 """

@@ -55,20 +55,27 @@ def ubatch(facts: ModelFacts, options: EngineOptions) -> int:
 
 def kept(facts: ModelFacts, options: EngineOptions) -> tuple[Kept, ...]:
     """What each layer keeps. PlanError for a cache type whose blocks the heads do not fill."""
-    found, room = layers(facts), cells(facts, options)
+    found = layers(facts)
     _check_blocks(found, options)
+    return kept_of(found, facts, options)
+
+
+def kept_of(found: tuple[Layer, ...], facts: ModelFacts, options: EngineOptions) -> tuple[Kept, ...]:
+    """What these layers keep, or the parts of them that one GPU has."""
+    room = cells(facts, options)
     # Without flash attention values are stored crosswise, in rows as long as the widest layer's.
     widest = 0 if options.uses_flash_attention else max((layer.value for layer in found), default=0)
+    kinds = {layer: _kept(layer, room, widest, options) for layer in dict.fromkeys(found)}
+    return tuple(kinds[layer] for layer in found)
+
+
+def _kept(layer: Layer, room: Cells, widest: int, options: EngineOptions) -> Kept:
     per_key, per_value = CACHE_TYPES[options.cache_type_k], CACHE_TYPES[options.cache_type_v]
-    answer = []
-    for layer in found:
-        value = max(layer.value, widest) if layer.value else 0
-        size = int(
-            (room.sliding if layer.slides else room.full) * room.streams * (layer.key * per_key + value * per_value)
-        )
-        state = layer.state * F32 * options.parallel
-        answer.append(Kept(0 if layer.slides else size, size if layer.slides else 0, state))
-    return tuple(answer)
+    value = max(layer.value, widest) if layer.value else 0
+    count = (room.sliding if layer.slides else room.full) * room.streams
+    size = int(count * (layer.key * per_key + value * per_value))
+    state = layer.state * F32 * options.parallel
+    return Kept(0 if layer.slides else size, size if layer.slides else 0, state)
 
 
 def bytes_per_token(facts: ModelFacts) -> int:

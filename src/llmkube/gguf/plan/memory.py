@@ -5,9 +5,11 @@ It reproduces what llama.cpp logs when it loads the model; docs/memory.md has th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import starmap
 from typing import TYPE_CHECKING
 
+from llmkube.gguf.plan import slices
 from llmkube.gguf.plan.buffers import Buffers, MemoryPlan
 from llmkube.gguf.plan.cache import F32, Kept, cells, kept
 from llmkube.gguf.plan.compute import compute
@@ -28,13 +30,14 @@ def plan(facts: ModelFacts, options: EngineOptions, *, free: Sequence[int] = ())
 
     PlanError when the engine would refuse the options for this model.
     """
-    layers = _checked(facts)
+    layers = _checked(facts, options)
     places = place(options, layers, free)
     caches = kept(facts, options)
     models = _models(facts, options, places)
-    working, host_working = compute(facts, options, places, caches)
+    working, host_working = _working(facts, options, places, caches)
+    sliced = slices.caches(facts, options) if options.slices else (caches,) * options.gpus
     devices = [
-        Buffers(models[device], *_caches(caches, options, places, device), working[device])
+        Buffers(models[device], *_caches(sliced[device], options, places, device), working[device])
         for device in range(options.gpus)
     ]
     host = Buffers(models[HOST], *_caches(caches, options, places, HOST), host_working, _output(facts, options))
@@ -42,14 +45,27 @@ def plan(facts: ModelFacts, options: EngineOptions, *, free: Sequence[int] = ())
     return _with_companions(planned, options, free)
 
 
-def _checked(facts: ModelFacts) -> int:
+def _checked(facts: ModelFacts, options: EngineOptions) -> int:
     """How many layers there are."""
+    if options.slices:
+        slices.check(facts, options)
     if not facts.block_count or not facts.embedding_length:
         message = f"{facts.architecture}: expected a model with layers, found none in its header"
         raise PlanError(f"{message}; name the model itself, not its projector or an adapter")
     if max(facts.experts or 0, facts.experts_used or 0) > MOST_EXPERTS:
         raise PlanError(f"{facts.architecture}: expected at most {MOST_EXPERTS} experts, found {facts.experts}")
     return facts.block_count
+
+
+def _working(
+    facts: ModelFacts, options: EngineOptions, places: Placement, caches: Sequence[Kept]
+) -> tuple[tuple[int, ...], int]:
+    """Bytes of the graph. GPUs that each have a slice of everything all get room for the graph of a single one."""
+    if not options.slices:
+        return compute(facts, options, places, caches)
+    single = replace(options, gpus=1, main_gpu=0, split_mode="none", tensor_split=(), op_offload=False)
+    (one,), host = compute(facts, single, place(single, len(places.layers)), caches)
+    return (one + slices.sums(facts, options, places),) * options.gpus, host
 
 
 def _models(facts: ModelFacts, options: EngineOptions, places: Placement) -> dict[int, int]:
@@ -62,7 +78,11 @@ def _models(facts: ModelFacts, options: EngineOptions, places: Placement) -> dic
         sizes[places.output] += found.tied
     for block, device in zip(found.blocks[: trunk(facts)], places.layers, strict=False):
         sizes[device] += block.size
-    if options.split_mode in ("row", "tensor") and options.gpus:
+    if options.slices:
+        sizes |= enumerate(slices.weights(facts, options, places))
+        sizes[0] += options.projector_bytes
+        return sizes
+    if options.split_mode == "row" and options.gpus:
         on_gpus = sum(size for device, size in sizes.items() if device != HOST)
         sizes |= _shared_out(on_gpus, places.shares)
     sizes[places.output] += options.projector_bytes + options.lora_bytes
@@ -79,7 +99,8 @@ def _shared_out(size: int, shares: Sequence[float]) -> dict[int, int]:
 def _caches(caches: Sequence[Kept], options: EngineOptions, places: Placement, device: int) -> tuple[int, int, int]:
     """Keys and values, those of sliding layers, and states: beside the layer, or all on the host when so asked."""
     home = places.layers if options.kv_offload else (HOST,) * len(places.layers)
-    mine = [one for one, where in zip(caches, home, strict=True) if where == device]
+    has = (HOST,) if device == HOST else range(options.gpus) if options.slices else (device,)
+    mine = [one for one, where in zip(caches, home, strict=True) if where in has]
     return sum(one.kv for one in mine), sum(one.kv_swa for one in mine), sum(one.recurrent for one in mine)
 
 

@@ -39,6 +39,10 @@ class PlanError(ValueError):
     """Options that llama.cpp refuses, or facts that no plan can be made of. One line."""
 
 
+class SliceError(PlanError):
+    """What llama.cpp refuses in split mode tensor, or aborts at."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A draft model for speculative decoding: it is loaded beside the model, with options of its own."""
@@ -81,6 +85,11 @@ class EngineOptions:
         _check_devices(self)
 
     @property
+    def slices(self) -> bool:
+        """Whether several GPUs each have a part of every matrix, and work at the same time."""
+        return self.split_mode == "tensor" and self.gpus > 1
+
+    @property
     def uses_flash_attention(self) -> bool:
         """`auto` takes it wherever the device has it, which every device of a supported image does."""
         return self.flash_attention != "off"
@@ -118,6 +127,10 @@ def _check_devices(options: EngineOptions) -> None:
     if options.split_mode not in SPLIT_MODES:
         known = ", ".join(SPLIT_MODES)
         raise PlanError(f"split_mode: expected one of {known}, found {options.split_mode!r}; correct it")
+    if options.slices and not options.uses_flash_attention:
+        raise SliceError("flash_attention: expected auto or on with split mode tensor, found off; leave it on")
+    if options.slices and options.lora_bytes:
+        raise SliceError("lora_bytes: expected no adapters with split mode tensor, in which llama.cpp aborts with them")
     if options.gpus and not 0 <= options.main_gpu < options.gpus:
         message = f"main_gpu: expected a number from 0 to {options.gpus - 1}, found {options.main_gpu}"
         raise PlanError(f"{message}; there are {options.gpus} GPUs")

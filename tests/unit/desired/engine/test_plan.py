@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.layouts import layout, llama
 
 from llmkube.desired.engine.plan import EnginePlan, engine_plan
 from llmkube.desired.inference_plan import published
-from llmkube.desired.inputs import Inputs, Served
+from llmkube.desired.inputs import Adapter, Inputs, Served
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.gguf.packed import VERSION
 from llmkube.gguf.plan.fit import reserve_of
@@ -23,9 +24,12 @@ LARGE = layout(llama(layers=40, width=4096, heads=32, vocabulary=32768, context=
 
 @pytest.fixture
 def planned(isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory) -> Factory:
-    def make(isvc: dict[str, Any] | None = None, packed: str | None = LARGE, **gpu: Any) -> EnginePlan | Trouble:
+    def make(
+        isvc: dict[str, Any] | None = None, packed: str | None = LARGE, architecture: str = "llama", **gpu: Any
+    ) -> EnginePlan | Trouble:
         status = model_status()
-        facts = {"gguf": status.gguf.model_copy(update={"block_count": 40, "context_length": 32768})}
+        header = {"architecture": architecture, "block_count": 40, "context_length": 32768}
+        facts = {"gguf": status.gguf.model_copy(update=header)}
         facts["memory"] = status.memory.model_copy(update={"layout": packed})
         hardware = {"accelerator": "cuda", "gpu": gpu} if gpu else {}
         served = Served(resource(), model_spec(hardware=hardware), model_status(**facts))
@@ -149,6 +153,41 @@ def test_a_split_by_tensors_needs_flash_attention(planned: Factory) -> None:
     found = planned({"flashAttention": "off"}, count=2, sharding={"strategy": "tensor"})
     assert found.message.startswith("spec.flashAttention: ")
     assert planned({"flashAttention": "off"}, count=1, sharding={"strategy": "tensor"}).gpus == 1
+
+
+def test_slices_of_each_matrix_are_even_and_are_told_to_the_engine(planned: Factory) -> None:
+    found = planned(count=2, memory="24Gi", sharding={"strategy": "tensor"})
+    assert (found.layers, found.tensor_split) == (41, (1, 1))
+    first, second = found.memory.devices
+    assert first == second
+
+
+def test_what_the_engine_cannot_slice_is_refused_by_its_architecture_even_without_a_layout(planned: Factory) -> None:
+    for packed in (LARGE, None):
+        found = planned(packed=packed, architecture="olmo2", count=2, sharding={"strategy": "tensor"})
+        assert found.reason == "EngineRefuses"
+        assert found.message.startswith("Model spec.hardware.gpu.sharding.strategy: expected layer or none for ")
+    assert planned(architecture="olmo2", count=1, sharding={"strategy": "tensor"}).gpus == 1
+
+
+def test_what_the_engine_aborts_at_in_slices_is_refused_with_the_strategy(planned: Factory) -> None:
+    one = llama(layers=4, heads=8)
+    packed = layout(replace(one, attention=replace(one.attention, heads_kv=(1,) * 4)))
+    found = planned({"cacheTypeK": "q8_0"}, packed=packed, count=2, sharding={"strategy": "tensor"})
+    assert found.message.startswith(
+        "Model spec.hardware.gpu.sharding.strategy: tensor cannot be had here: cache_type_k"
+    )
+
+
+def test_adapters_are_refused_where_the_engine_aborts_with_them(
+    isvc_spec: Factory, model_spec: Factory, model_status: Factory, resource: Factory
+) -> None:
+    gpu = {"count": 2, "sharding": {"strategy": "tensor"}}
+    served = Served(resource(), model_spec(hardware={"accelerator": "cuda", "gpu": gpu}), model_status())
+    adapters = (Adapter("small", served),)
+    found = engine_plan(isvc_spec(), Inputs(served, adapters=adapters))
+    assert isinstance(found, Trouble)
+    assert found.message.startswith("spec.loraAdapters: expected none with the sharding strategy tensor, found 1; ")
 
 
 def test_without_a_layout_nothing_is_promised(planned: Factory, message: Callable[..., str]) -> None:

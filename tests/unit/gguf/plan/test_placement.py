@@ -42,7 +42,7 @@ def test_the_last_layers_go_to_the_gpus_in_parts_as_asked_or_as_is_free(
 
 
 @pytest.mark.parametrize("name", list(MODELS))
-@pytest.mark.parametrize("mode", ["layer", "row", "tensor", "none"])
+@pytest.mark.parametrize("mode", ["layer", "row", "none"])
 @pytest.mark.parametrize("layers", [0, 1, 3, -1])
 def test_every_byte_of_the_model_is_somewhere_and_a_tied_output_twice(name: str, mode: str, layers: int) -> None:
     facts = MODELS[name]

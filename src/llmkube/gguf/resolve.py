@@ -131,7 +131,7 @@ async def _local_start(source: Source, length: int, policy: SourcePolicy) -> byt
 
     try:
         return await asyncio.to_thread(read)
-    except (OSError, RuntimeError):
+    except OSError:
         raise SourceError("NotFound", f"{source.text}: expected a file that can be read, found none") from None
 
 
@@ -260,8 +260,6 @@ def _local_part(part: Source, policy: SourcePolicy) -> _Part:
         return _complete(part, _Part(RemoteFile(part.text, path.stat().st_size), read_file(path)))
     except OSError as error:
         raise _unreadable(part, error) from None
-    except RuntimeError:  # how pathlib says it
-        raise SourceError("NotFound", f"{part.text}: expected a file, found a loop of symbolic links") from None
 
 
 def _unreadable(part: Source, error: OSError) -> SourceError:

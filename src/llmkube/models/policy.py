@@ -6,6 +6,7 @@ cloud metadata services), so they need the administrator's word. Pure: it looks 
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,16 +49,23 @@ class SourcePolicy:
 
     def check_file(self, path: Path) -> Path:
         """The real path of a file below an allowed root; symbolic links count as where they lead."""
-        try:
-            real = path.resolve()
-        except (OSError, RuntimeError) as error:  # a loop of symbolic links
-            message = f"source file {path}: expected a file that can be reached, found: {error}"
-            raise SourceError("NotFound", message) from None
+        real = _resolved(path)
         if any(real.is_relative_to(root.resolve()) for root in self.roots):
             return real
         allowed = ", ".join(str(root) for root in self.roots) or "none"
         message = f"source file {path}: expected a path below an allowed root ({allowed}); ask the administrator for it"
         raise SourceError("SourceDenied", message)
+
+
+def _resolved(path: Path) -> Path:
+    """Where it leads, also to nothing; never round in circles, which Python 3.13 no longer says by itself."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ELOOP:
+            return path.resolve()  # whoever opens it hears what is wrong
+        message = f"source file {path}: expected a file that can be reached, found: {error}"
+        raise SourceError("NotFound", message) from None
 
 
 def is_public(address: Address) -> bool:

@@ -122,7 +122,7 @@ class _Line:
             self.close()
 
     async def ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(OSError, asyncio.IncompleteReadError):  # of TLS too
             while True:
                 head = await reader.readuntil(HEAD_ENDS)
                 body = await reader.readexactly(_length(head))
@@ -135,7 +135,7 @@ class _Line:
         writer.close()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
+        with suppress(OSError):
             while piece := await reader.read(PIECE):
                 if self._asked and piece.startswith(b"HTTP/1."):
                     self._ended(int(piece.split(b" ", 2)[1]))

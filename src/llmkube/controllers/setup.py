@@ -33,6 +33,7 @@ from llmkube.controllers.offloads import OffloadReader
 from llmkube.controllers.progress import ProgressReader
 from llmkube.controllers.referenced_objects import ReferencedObjects
 from llmkube.controllers.resolver import Resolver
+from llmkube.desired.reading import is_observed
 from llmkube.kube.apply import Applier
 from llmkube.kube.events import EventRecorder
 from llmkube.kube.kinds import INFERENCE_SERVICE, MODEL, Key
@@ -158,7 +159,7 @@ def _services(shared: _Shared, writer: Applier) -> tuple[Controller, Sequence[Ba
 
 
 def _watch_models(controller: Controller, known: Caches, applier: Applier) -> None:
-    primary(controller, known.models, is_ours=partial(applier.wrote, MODEL))
+    primary(controller, known.models, is_ours=partial(applier.wrote, MODEL), is_observed=is_observed)
     owned(controller, known.jobs, MODEL)
     owned(controller, known.claims, MODEL)
     mapped(controller, known.claims, known.models_of_claim)
@@ -172,7 +173,7 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
 
 def _watch_services(controller: Controller, known: Caches, applier: Applier) -> None:
     ours = partial(applier.wrote, INFERENCE_SERVICE)
-    primary(controller, known.inference_services, is_ours=ours, settle=SETTLE)
+    primary(controller, known.inference_services, is_ours=ours, is_observed=is_observed, settle=SETTLE)
     owned(controller, known.deployments, INFERENCE_SERVICE, settle=DEPLOYMENT_SETTLE)
     what_else_it_owns: tuple[Informer[Any], ...] = (known.services, *known.accessories())
     for each in what_else_it_owns:

@@ -54,6 +54,19 @@ def _read_status(content: bytes, kind: type[Record]) -> Record:
         return kind()
 
 
+class _Observed(msgspec.Struct, gc=False, rename="camel"):
+    observed_generation: int = 0
+
+
+def is_observed(obj: CustomResource) -> bool:
+    """Return whether the status is of the spec as it is now."""
+    try:
+        status = msgspec.json.decode(obj.status, type=_Observed)
+    except msgspec.DecodeError:
+        return False
+    return status.observed_generation >= obj.metadata.generation
+
+
 def _decoded(raw: msgspec.Raw | bytes) -> Any:
     try:
         return msgspec.json.decode(raw)

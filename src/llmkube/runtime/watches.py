@@ -33,12 +33,18 @@ MADE_SETTLE = 2.0
 
 
 def primary(
-    controller: Controller, informer: Informer[T], *, is_ours: Callable[[T], bool], settle: float = 0.0
+    controller: Controller,
+    informer: Informer[T],
+    *,
+    is_ours: Callable[[T], bool],
+    is_observed: Callable[[T], bool],
+    settle: float = 0.0,
 ) -> None:
     """Wants an object reconciled when its generation, labels, annotations or deletion change.
 
     A status that somebody else wrote is a change too, once it has settled; `is_ours` tells a version that this
-    controller wrote, when the answer has come by then.
+    controller wrote, when the answer has come by then. What is in the initial list and not `is_observed`, or is to go,
+    was asked for while nobody led, and comes before the look at all that was as it should be.
     """
 
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
@@ -46,7 +52,8 @@ def primary(
         if status_only and new is not None and is_ours(new):
             return
         after = settle if status_only else None
-        enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=initial), after=after)
+        known = initial and new is not None and new.metadata.deletion_timestamp is None and is_observed(new)
+        enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=known), after=after)
 
     informer.add_handler(on_event)
 

@@ -120,7 +120,7 @@ def test_from_a_line_of_a_watch_to_the_queue_nothing_else_can_run() -> None:
 
     controller = Controller("pods", reconcile=nothing, queue=WorkQueue(HeldClock()))
     informer = Informer(None, POD)  # type: ignore[arg-type]
-    primary(controller, informer, is_ours=lambda _: False)
+    primary(controller, informer, is_ours=lambda _: False, is_observed=lambda _: True)
     (part,) = informer._parts
     seen = msgspec.convert(pod("a", 7), type=Pod)
     part.watcher._take(event("ADDED", pod("a", 7)))

@@ -76,13 +76,13 @@ def tell(
 def test_of_its_own_writes_a_controller_hears_only_what_a_person_may_have_changed(
     controller: Recorder, informer: Informer[Deployment], change: dict[str, Any], *, wanted: bool
 ) -> None:
-    primary(controller, informer, is_ours=lambda _: True)
+    primary(controller, informer, is_ours=lambda _: True, is_observed=lambda _: True)
     tell(informer, deployment(resource_version="1"), deployment(resource_version="2", **change))
     assert bool(controller.wanted) is wanted
 
 
 def test_a_status_that_somebody_else_wrote_is_a_change(controller: Recorder, informer: Informer[Deployment]) -> None:
-    primary(controller, informer, is_ours=lambda _: False)
+    primary(controller, informer, is_ours=lambda _: False, is_observed=lambda _: True)
     tell(informer, deployment(resource_version="1"), deployment(resource_version="2"))
     assert controller.wanted == [("team/chat", 0)]
 
@@ -90,7 +90,7 @@ def test_a_status_that_somebody_else_wrote_is_a_change(controller: Recorder, inf
 def test_a_status_that_may_be_the_echo_of_a_write_not_yet_answered_waits_and_a_new_spec_does_not(
     controller: Recorder, informer: Informer[Deployment]
 ) -> None:
-    primary(controller, informer, is_ours=lambda _: False, settle=0.1)
+    primary(controller, informer, is_ours=lambda _: False, is_observed=lambda _: True, settle=0.1)
     versions = [deployment(resource_version=str(each), generation=each // 2) for each in (2, 3, 4)]
     for old, new in pairwise(versions):
         tell(informer, old, new)
@@ -98,7 +98,7 @@ def test_a_status_that_may_be_the_echo_of_a_write_not_yet_answered_waits_and_a_n
 
 
 def test_what_comes_and_goes_is_wanted(controller: Recorder, informer: Informer[Deployment]) -> None:
-    primary(controller, informer, is_ours=lambda _: True)
+    primary(controller, informer, is_ours=lambda _: True, is_observed=lambda _: True)
     tell(informer, None, deployment())
     tell(informer, deployment(), None)
     assert controller.wanted == [("team/chat", 0)] * 2
@@ -107,11 +107,21 @@ def test_what_comes_and_goes_is_wanted(controller: Recorder, informer: Informer[
 def test_the_initial_list_and_a_resync_are_of_low_priority(
     controller: Recorder, informer: Informer[Deployment]
 ) -> None:
-    primary(controller, informer, is_ours=lambda _: True)
+    primary(controller, informer, is_ours=lambda _: True, is_observed=lambda _: True)
     tell(informer, None, deployment(), initial=True)
     same = deployment(resource_version="1")
     tell(informer, same, same)
     assert controller.wanted == [("team/chat", -100)] * 2
+
+
+def test_what_was_asked_for_while_nobody_led_comes_before_what_was_as_it_should_be(
+    controller: Recorder, informer: Informer[Deployment]
+) -> None:
+    primary(controller, informer, is_ours=lambda _: False, is_observed=lambda found: found.metadata.generation < 2)
+    for each in (deployment(name="same"), deployment(name="edited", generation=2)):
+        tell(informer, None, each, initial=True)
+    tell(informer, None, deployment(name="deleted", deletion_timestamp="2026-01-01T00:00:00Z"), initial=True)
+    assert controller.wanted == [("team/same", -100), ("team/edited", 0), ("team/deleted", 0)]
 
 
 def test_the_controlling_owner_of_before_and_of_now_is_wanted(

@@ -37,6 +37,7 @@ PREFIXES = {
     "podmonitors": "/apis/monitoring.coreos.com/v1",
     "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
+    "endpointslices": "/apis/discovery.k8s.io/v1",
     "leases": "/apis/coordination.k8s.io/v1",
     "storageclasses": "/apis/storage.k8s.io/v1",
     "events": "/apis/events.k8s.io/v1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [each for each in items if each.get_closest_marker("real_control_plane")]
         items[:] = [each for each in items if each not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Of a test that failed: what was there besides what it asked for."""
+    report = yield
+    there: dict[str, Any] = getattr(item, "funcargs", {})
+    if call.when == "call" and report.failed and {"api", "here"} <= there.keys():
+        report.sections.append(("the namespace", namespace_of(there["api"], there["here"])))
+    return report
+
+
+def namespace_of(api: Api, here: str) -> str:
+    """A line for each object that decides whether a service is ready."""
+    lines = []
+    for resource in ("jobs", "deployments", "pods", "endpointslices"):
+        for each in api.items(resource, here):
+            name = each["metadata"]["name"]
+            lines.append(f"{resource}/{name}: {each.get('status') or each.get('endpoints')}"[:800])
+    return "\n".join(lines)
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +122,8 @@ def until() -> Until:
             except (Refused, KeyError, IndexError):
                 pass
             time.sleep(0.05)
+        if isinstance(seen, dict):
+            seen.get("metadata", {}).pop("managedFields", None)
         pytest.fail(f"never became good within {seconds} s; last seen:\n{yaml.safe_dump(seen)}")
 
     return wait

@@ -90,22 +90,23 @@ class Kubelet:
                 LOG.exception("the stand-in for nodes goes on")
 
     def _round(self) -> None:
-        if not self.held.is_set():
-            for pod in self._api.items("pods"):
+        if self.held.is_set():
+            return
+        for pod in self._api.items("pods"):
+            try:
                 self._tell(pod)
+            except (OSError, Refused) as error:  # the next pod is another's
+                if not isinstance(error, Refused) or error.status not in {404, 409}:
+                    LOG.warning("pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error)
 
     def _tell(self, pod: Object) -> None:
         metadata = pod["metadata"]
         where = path("pods", metadata["namespace"], metadata["name"])
-        try:
-            if metadata.get("deletionTimestamp"):
-                self._api.ask("DELETE", where, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
-            elif pod.get("status", {}).get("phase", "Pending") == "Pending":
-                self._bind(pod, where)
-                self._api.patch("pods", metadata["namespace"], metadata["name"], {"status": status_of(pod)}, "status")
-        except Refused as error:
-            if error.status not in {404, 409}:
-                LOG.warning("pod %s: %s", where, error)
+        if metadata.get("deletionTimestamp"):
+            self._api.ask("DELETE", where, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
+        elif pod.get("status", {}).get("phase", "Pending") == "Pending":
+            self._bind(pod, where)
+            self._api.patch("pods", metadata["namespace"], metadata["name"], {"status": status_of(pod)}, "status")
 
     def _bind(self, pod: Object, where: str) -> None:
         if self._binds and not pod["spec"].get("nodeName"):

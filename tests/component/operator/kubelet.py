@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tests.component.operator.api import Refused, path
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 SHA256 = "ab" * 32
 NOW = "2026-01-01T00:00:00Z"
 TICK = 0.05
+HEARTBEAT = 10.0
+GOING = {403, 404, 409}
+"""What a pod that is gone is answered with; 403 is a binding in a namespace that is being deleted."""
 LOG = logging.getLogger(__name__)
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stand-in"}, "spec": {"unschedulable": True}}
 
@@ -66,6 +71,7 @@ class Kubelet:
         self.held = threading.Event()
         self._binds = binds
         self._api = api
+        self._due = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -83,11 +89,21 @@ class Kubelet:
         """A kubelet goes on, whatever a server says or does not: tests of others come after the one in which it did."""
         while not self._stop.wait(TICK):
             try:
+                self._beat()
                 self._round()
             except OSError:  # a server that restarts, or is gone before us, as tests have it
                 continue
             except Exception:
                 LOG.exception("the stand-in for nodes goes on")
+
+    def _beat(self) -> None:
+        """Of a node that says nothing for a minute the node lifecycle controller says that its pods are not ready."""
+        if self._binds and time.monotonic() >= self._due:
+            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": NOW}
+            body = {"status": {"conditions": [{**ready, "lastHeartbeatTime": now}]}}
+            self._api.patch("nodes", "", NODE["metadata"]["name"], body, "status")
+            self._due = time.monotonic() + HEARTBEAT
 
     def _round(self) -> None:
         if self.held.is_set():
@@ -96,7 +112,7 @@ class Kubelet:
             try:
                 self._tell(pod)
             except (OSError, Refused) as error:  # the next pod is another's
-                if not isinstance(error, Refused) or error.status not in {404, 409}:
+                if not isinstance(error, Refused) or error.status not in GOING:
                     LOG.warning("pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error)
 
     def _tell(self, pod: Object) -> None:

@@ -202,11 +202,11 @@ class Machine:
         self.registry.update(resource, "default", name, obj)
 
     async def until(self, condition: Callable[[], Any]) -> Any:
-        """The first true value of the condition; objects that are not there yet make it false."""
+        """The first true value of the condition; objects and files that are not there yet make it false."""
         try:
             async with asyncio.timeout(PATIENCE):
                 while True:
-                    with contextlib.suppress(StatusError, KeyError, IndexError):
+                    with contextlib.suppress(StatusError, KeyError, IndexError, FileNotFoundError):
                         if value := condition():
                             return value
                     await asyncio.sleep(TICK)

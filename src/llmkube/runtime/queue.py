@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound=Hashable)
 
 LOW_PRIORITY = -100
-"""For keys that no change asked for: what the initial list has and resyncs."""
+"""For keys that no change asked for: what the initial list has as it was left, and resyncs."""
 
 
 class QueueShutDownError(Exception):

@@ -52,8 +52,8 @@ def primary(
         if status_only and new is not None and is_ours(new):
             return
         after = settle if status_only else None
-        known = initial and new is not None and new.metadata.deletion_timestamp is None and is_observed(new)
-        enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=known), after=after)
+        unasked = initial and new is not None and new.metadata.deletion_timestamp is None and is_observed(new)
+        enqueue(controller, map(key_of, present(new, old)), priority(old, new, initial=unasked), after=after)
 
     informer.add_handler(on_event)
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from datetime import UTC, datetime
+from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from tests.component.operator.api import Refused, path
@@ -24,6 +25,7 @@ TICK = 0.05
 HEARTBEAT = 10.0
 GOING = {403, 404, 409}
 """What a pod that is gone is answered with; 403 is a binding in a namespace that is being deleted."""
+UNWELL = (OSError, HTTPException, Refused)
 LOG = logging.getLogger(__name__)
 NODE = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "stand-in"}, "spec": {"unschedulable": True}}
 
@@ -91,10 +93,8 @@ class Kubelet:
             try:
                 self._beat()
                 self._round()
-            except OSError:  # a server that restarts, or is gone before us, as tests have it
-                continue
-            except Exception:
-                LOG.exception("the stand-in for nodes goes on")
+            except UNWELL as error:  # a server that restarts, or is gone before us, as tests have it
+                LOG.warning("the stand-in for nodes: %s", error)
 
     def _beat(self) -> None:
         """Of a node that says nothing for a minute the node lifecycle controller says that its pods are not ready."""
@@ -111,7 +111,7 @@ class Kubelet:
         for pod in self._api.items("pods"):
             try:
                 self._tell(pod)
-            except (OSError, Refused) as error:  # the next pod is another's
+            except UNWELL as error:  # the next pod is another's
                 if not isinstance(error, Refused) or error.status not in GOING:
                     LOG.warning("pod %s/%s: %s", pod["metadata"]["namespace"], pod["metadata"]["name"], error)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 from hack.quickstart import model_file
-from tests.bench import convergence, events, fetch, header, planning, services, start, store
+from tests.bench import convergence, events, fetch, header, planning, restart, services, start, store
 from tests.bench.figures import Figure, table, write
 
 PARTS: dict[str, Callable[[bool], list[Figure]]] = {
@@ -15,7 +15,8 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "events": lambda short: events.figures(100_000 if short else 1_000_000),
     "planning": lambda short: planning.figures(20 if short else 200),
     "services": lambda short: services.figures(500 if short else services.COUNT),
-    "convergence": lambda short: convergence.figures(50 if short else 1000),
+    "convergence": lambda short: convergence.figures(50, rounds=1) if short else convergence.figures(1000),
+    "restart": lambda short: restart.figures(50) if short else restart.figures(),
     "fetch": lambda short: fetch.figures(1 << 26 if short else 1 << 30),
     "header": lambda short: header.figures(20_000 if short else 262_144, (20 if short else 250) << 20),
     "start": lambda short: start.figures(model_file(), 1 if short else 5),

@@ -71,6 +71,7 @@ class Controller:
                 await self._process(key)
             finally:
                 self.queue.done(key)
+            await asyncio.sleep(0)  # passes that waited for nothing, thousands after a restart, would hold up the loop
 
     async def _process(self, key: Key) -> None:
         """Everything logged until the end of this reconcile says whose it is."""

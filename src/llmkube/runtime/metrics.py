@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -48,15 +47,9 @@ class Metrics:
         )
 
     def controller(self, name: str, queue: Measured) -> ControllerMetrics:
-        """The metrics of one controller, every result at 0 from the start."""
+        """The metrics of one controller and of its queue."""
         self.queues.add(name, queue)
-        for result in RESULTS:
-            self.reconciles.labels(name, result)
-        for family in (self.errors, self.terminal_errors, self.panics, self.timeouts, self.times, self.active):
-            family.labels(name)
-        for of_queue in (self.adds, self.retries, self.waits, self.works):
-            of_queue.labels(name, name)
-        return ControllerMetrics(name, self, QueueMetrics(name, self))
+        return ControllerMetrics(name, self)
 
     def _make_queue_families(self) -> None:
         labels = ["name", "controller"]
@@ -94,59 +87,70 @@ class Metrics:
         return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
 
 
-@dataclass(frozen=True)
 class QueueMetrics:
     """Counts what happens to one queue; the queue's observer."""
 
-    name: str
-    metrics: Metrics
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self._adds = metrics.adds.labels(name, name)
+        self._retries = metrics.retries.labels(name, name)
+        self._waits = metrics.waits.labels(name, name)
+        self._works = metrics.works.labels(name, name)
 
     def added(self) -> None:
-        self.metrics.adds.labels(self.name, self.name).inc()
+        self._adds.inc()
 
     def retried(self) -> None:
-        self.metrics.retries.labels(self.name, self.name).inc()
+        self._retries.inc()
 
     def taken(self, waited: float) -> None:
-        self.metrics.waits.labels(self.name, self.name).observe(waited)
+        self._waits.observe(waited)
 
     def finished(self, worked: float) -> None:
-        self.metrics.works.labels(self.name, self.name).observe(worked)
+        self._works.observe(worked)
 
 
-@dataclass(frozen=True)
 class ControllerMetrics:
-    """Counts what happens in one controller; a timeout, a panic and a terminal error are errors too."""
+    """Counts what happens in one controller, every result at 0 from the start.
 
-    name: str
-    metrics: Metrics
-    queue: QueueMetrics
+    A timeout, a panic and a terminal error are errors too.
+    """
+
+    def __init__(self, name: str, metrics: Metrics) -> None:
+        self.queue = QueueMetrics(name, metrics)
+        self._results = {result: metrics.reconciles.labels(name, result) for result in RESULTS}
+        self._errors = metrics.errors.labels(name)
+        self._terminal_errors = metrics.terminal_errors.labels(name)
+        self._panics = metrics.panics.labels(name)
+        self._timeouts = metrics.timeouts.labels(name)
+        self._times = metrics.times.labels(name)
+        self._active = metrics.active.labels(name)
+        self._concurrent = metrics.concurrent.labels(name)
 
     def concurrency(self, workers: int) -> None:
-        self.metrics.concurrent.labels(self.name).set(workers)
+        self._concurrent.set(workers)
 
     @contextmanager
     def reconciling(self) -> Iterator[None]:
         started = time.perf_counter()
-        with self.metrics.active.labels(self.name).track_inprogress():
+        with self._active.track_inprogress():
             yield
-        self.metrics.times.labels(self.name).observe(time.perf_counter() - started)
+        self._times.observe(time.perf_counter() - started)
 
     def count(self, result: str) -> None:
-        self.metrics.reconciles.labels(self.name, result).inc()
+        self._results[result].inc()
 
     def error(self) -> None:
         self.count("error")
-        self.metrics.errors.labels(self.name).inc()
+        self._errors.inc()
 
     def terminal_error(self) -> None:
         self.error()
-        self.metrics.terminal_errors.labels(self.name).inc()
+        self._terminal_errors.inc()
 
     def panic(self) -> None:
         self.error()
-        self.metrics.panics.labels(self.name).inc()
+        self._panics.inc()
 
     def timeout(self) -> None:
         self.error()
-        self.metrics.timeouts.labels(self.name).inc()
+        self._timeouts.inc()

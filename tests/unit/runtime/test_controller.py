@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 from tests.unit.runtime.conftest import HeldClock
@@ -203,6 +204,24 @@ async def test_a_key_that_is_stuck_holds_up_no_other(clock: HeldClock) -> None:
         let_go.set()
         await bench.settle()
         bench.controller.stop()
+
+
+async def test_passes_that_wait_for_nothing_let_others_run_in_between(clock: HeldClock) -> None:
+    """As after a restart, when all is as it should be: a lease is renewed meanwhile, and /livez answered."""
+    bench, seen = Bench(clock, workers=4), [0]
+
+    async def others() -> None:
+        while seen[-1] < 1000:
+            await asyncio.sleep(0)
+            seen.append(len(bench.seen))
+
+    for number in range(1000):
+        bench.controller.enqueue(Key("team", f"m{number}"))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.controller.run())
+        await others()
+        bench.controller.stop()
+    assert max(after - before for before, after in pairwise(seen)) <= 4
 
 
 async def test_one_key_is_never_in_two_workers(clock: HeldClock) -> None:

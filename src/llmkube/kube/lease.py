@@ -193,9 +193,12 @@ class LeaderElector:
     async def _release(self) -> None:
         """Best effort: whoever waits takes over at once instead of after the lease's duration.
 
-        Read anew, because a renewal whose answer was not waited for may have changed it.
+        Read anew, because a renewal whose answer was not waited for may have changed it. Who is not sure to lead alone
+        leaves its name in it: whose lease it was before, deleted under it, may lead until this one runs out.
         """
         self._renewed = None
+        if self._clock.monotonic() < self._alone_from:
+            return
         try:
             async with asyncio.timeout(self._timing.renew_deadline / 2):
                 lease = await self._client.get(LEASE, self._key)

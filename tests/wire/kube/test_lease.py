@@ -71,6 +71,19 @@ async def test_who_made_the_lease_gives_way_to_a_holder_that_makes_it_again(elec
     assert not work.began.is_set()
 
 
+async def test_who_made_the_lease_and_ends_before_it_leads_leaves_its_name_in_it(
+    elector: LeaderElector, kept: Kept
+) -> None:
+    """An empty holder would say that nobody leads, and whose lease was deleted may do so yet (seed 22254)."""
+    kept.put(None)
+    task = asyncio.create_task(elector.run(Worker()))
+    await some_tries(kept)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert kept.holder == "me"
+
+
 async def test_a_lease_that_had_to_be_made_once_more_is_waited_for_anew(
     elector: LeaderElector, kept: Kept, clock: Hands
 ) -> None:

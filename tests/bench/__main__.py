@@ -16,7 +16,7 @@ PARTS: dict[str, Callable[[bool], list[Figure]]] = {
     "planning": lambda short: planning.figures(20 if short else 200),
     "services": lambda short: services.figures(500 if short else services.COUNT),
     "convergence": lambda short: convergence.figures(50, rounds=1) if short else convergence.figures(1000),
-    "restart": lambda short: restart.figures(50) if short else restart.figures(),
+    "restart": lambda short: restart.figures(50 if short else restart.SERVICES),
     "fetch": lambda short: fetch.figures(1 << 26 if short else 1 << 30),
     "header": lambda short: header.figures(20_000 if short else 262_144, (20 if short else 250) << 20),
     "start": lambda short: start.figures(model_file(), 1 if short else 5),

@@ -19,7 +19,7 @@ OBJECTS = 4
 SERVICES = 10_000 // OBJECTS
 
 
-def figures(count: int = SERVICES) -> list[Figure]:
+def figures(count: int) -> list[Figure]:
     """With so many services, on a real API server."""
     with served() as (home, source):
         return asyncio.run(measure(home, source, count))

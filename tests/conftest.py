@@ -24,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         f"the session (see hack/controlplane) where {KUBECONFIG} names none",
     )
     parser.addoption("--seeds", type=int, default=300, metavar="N", help="how many seeds tests/sim runs")
+    parser.addoption("--first-seed", type=int, default=0, metavar="SEED", help="the one that they begin with")
     parser.addoption(
         "--seed", type=int, metavar="SEED", help="the one seed that tests/sim runs, with the operators' log"
     )

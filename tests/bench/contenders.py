@@ -49,11 +49,11 @@ def llmkube(kubeconfig: Path, log: Path) -> Command:
     return Command("llmkube", words, log)
 
 
-def bare(kubeconfig: Path, log: Path, templates: Path, *, at_once: int) -> Command:
-    """Nothing but the writes."""
+def bare(kubeconfig: Path, log: Path, templates: Path, *, at_once: int, spent: int = 0) -> Command:
+    """Nothing but the writes, and so many milliseconds of CPU wasted on each service."""
     words = [sys.executable, "-m", "tests.bench.bare", "--kubeconfig", str(kubeconfig), "--namespace", "@NAMESPACE@"]
-    words += ["--templates", str(templates), "--at-once", str(at_once)]
-    return Command(f"bare client, {at_once} at once", words, log)
+    words += ["--templates", str(templates), "--at-once", str(at_once), "--spent", str(spent)]
+    return Command(f"bare client, {at_once} at once" + (f", {spent} ms slower" if spent else ""), words, log)
 
 
 def controller_runtime(kubeconfig: Path, log: Path, templates: Path, *, workers: int) -> Command:

@@ -14,8 +14,10 @@ AT_ONCE = 20
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seeds" in metafunc.fixturenames:
-        one, count = metafunc.config.getoption("--seed"), metafunc.config.getoption("--seeds")
-        parts = [range(first, min(first + AT_ONCE, count)) for first in range(0, count, AT_ONCE)]
+        config = metafunc.config
+        one, begin = config.getoption("--seed"), config.getoption("--first-seed")
+        end = begin + config.getoption("--seeds")
+        parts = [range(first, min(first + AT_ONCE, end)) for first in range(begin, end, AT_ONCE)]
         chosen = parts if one is None else [range(one, one + 1)]
         metafunc.parametrize("seeds", chosen, ids=[f"{part.start}-{part.stop - 1}" for part in chosen])
 

@@ -1,7 +1,8 @@
 """Whatever happens to the operator and around it, once it is calm everything is as it should be.
 
-pytest tests/sim --seeds 10000      more of them (hack/simulate: on all cores)
-pytest tests/sim --seed 4711        this one again, exactly, with the operators' log
+pytest tests/sim --seeds 10000           more of them (hack/simulate: on all cores)
+pytest tests/sim --first-seed 20000      others: what has held for one ten thousand need not for the next
+pytest tests/sim --seed 4711             this one again, exactly, with the operators' log
 """
 
 from __future__ import annotations

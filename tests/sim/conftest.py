@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-AT_ONCE = 20
+AT_ONCE = 10
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

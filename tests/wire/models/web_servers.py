@@ -7,6 +7,7 @@ import datetime as dt
 import functools
 import ipaddress
 import ssl
+import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,14 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
+class _Server(ThreadingHTTPServer):
+    """Who has read enough of an answer goes: that is no matter for stderr, which is what a command told."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 @contextlib.contextmanager
 def python_server(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[str]:
     """Python's http.server on a folder: it answers a Range with the whole file. Its address."""
@@ -37,7 +46,7 @@ def python_server(folder: Path, context: ssl.SSLContext | None = None) -> Iterat
 
 @contextlib.contextmanager
 def serving(handler: Callable[..., BaseHTTPRequestHandler], context: ssl.SSLContext | None = None) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = _Server(("127.0.0.1", 0), handler)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

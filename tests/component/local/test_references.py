@@ -79,7 +79,7 @@ async def test_a_key_that_stays_loses_no_stream_while_the_others_rotate(local: L
     running = asyncio.create_task(load.run())
     await asyncio.to_thread(until, lambda: load.total, lambda count: count > 4)
     assert load.in_flight > 0
-    local.apply(secret("rotated", api_keys="second-key\nthird-key\n"))
+    await asyncio.to_thread(local.apply, secret("rotated", api_keys="second-key\nthird-key\n"))
     await asyncio.to_thread(until, lambda: template_of(local, "rotated"), lambda found: found != before)
     await asyncio.to_thread(local.until_ready, "rotated")
     load.stopping.set()

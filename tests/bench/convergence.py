@@ -40,7 +40,7 @@ SPENT = 10
 """Milliseconds of CPU for each service by which one bare client is slower on purpose: what the measure makes of it."""
 DIGEST = "ab" * 32  # nobody fetches: no pod is wanted
 PATIENCE = 600.0
-ROUNDS = 5
+ROUNDS = 9
 """For LLMKube and the bare client, whose difference is smaller than that between two runs of the same program."""
 PEER_ROUNDS = 3
 

@@ -87,11 +87,14 @@ async def _remote(remote: Remote, source: Source, licences: tuple[str, ...]) -> 
         async with at_once:
             return await _remote_part(remote, other, FIRST_READ_OF_A_PART)
 
+    failed: list[Exception] = []
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part(other)) for other in others]
     except* (SourceError, GGUFError) as errors:
-        raise errors.exceptions[0] from None
+        failed += errors.exceptions
+    if failed:
+        raise failed[0]
     found = _joined(source, parts + [task.result() for task in tasks])
 
     async def start(sidecar: Source, length: int) -> bytearray:

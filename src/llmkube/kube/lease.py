@@ -91,6 +91,7 @@ class LeaderElector:
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         """Wait for the lease, hold it while `on_started` runs, then give it up; LeaseLostError when it is lost."""
         await self._acquire()
+        lost: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(self._keep(), name="lease")
@@ -98,11 +99,13 @@ class LeaderElector:
                 log.info("leading", lease=str(self._key), identity=self.identity)
                 await on_started()
                 keeping.cancel()
-        except* LeaseLostError as lost:
-            raise lost.exceptions[0] from None
+        except* LeaseLostError as errors:
+            lost += errors.exceptions
         finally:
             if self._renewed is not None:
                 await self._release()
+        if lost:
+            raise lost[0]
 
     def check(self) -> str:
         """What is wrong: leading with a lease that was not renewed in time. Empty when nothing is."""

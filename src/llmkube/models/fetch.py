@@ -219,11 +219,14 @@ async def _each(work: Callable[..., Awaitable[T]], arguments: list[tuple[Any, ..
         async with turns:
             return await work(*values)
 
+    failed: list[SourceError] = []
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one(*each)) for each in arguments]
     except* SourceError as errors:
-        raise _first(errors) from None
+        failed.append(_first(errors))
+    if failed:
+        raise failed[0]
     return [task.result() for task in tasks]
 
 

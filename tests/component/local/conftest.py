@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import os
+import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -76,6 +79,20 @@ def neighbour(steady: str) -> Iterator[None]:
     assert answers(steady), "the neighbour does not answer any more"
 
 
+def ports_of(worker: str) -> Iterator[int]:
+    """Free ports that no other worker of xdist takes while a test's local mode is down: it comes back on its own."""
+    first = 16600 + 100 * int(worker.removeprefix("gw"))
+    return filter(is_free, itertools.cycle(range(first, first + 100)))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) != 0
+
+
+free_ports = ports_of(os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
+
+
 @contextmanager
 def running(environment: Mapping[str, str] | None = None) -> Iterator[LocalMode]:
     """Local mode in a home of its own, until it is left."""
@@ -83,7 +100,7 @@ def running(environment: Mapping[str, str] | None = None) -> Iterator[LocalMode]
         mode = LocalMode(Path(home))
         mode.environment |= environment or {}
         try:
-            mode.llmkube("local", "up")
+            mode.llmkube("local", "up", "--port", str(next(free_ports)))
             yield mode
         finally:
             mode.llmkube("local", "reset", "--yes", check=False)

@@ -62,14 +62,17 @@ class Elector:
     async def run(self, on_started: Callable[[], Awaitable[None]]) -> None:
         await self.given.wait()
         self.happened.append("lease held")
+        lost: list[Exception] = []
         try:
             async with asyncio.TaskGroup() as group:
                 keeping = group.create_task(self._keep())
                 await on_started()
                 keeping.cancel()
             self.happened.append("lease released")
-        except* LeaseLostError as lost:
-            raise lost.exceptions[0] from None
+        except* LeaseLostError as errors:
+            lost += errors.exceptions
+        if lost:
+            raise lost[0]
 
     async def _keep(self) -> None:
         await self.lost.wait()

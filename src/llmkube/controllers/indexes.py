@@ -109,11 +109,11 @@ def by_mounts(pod: objects.Pod) -> Iterable[str]:
 def served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
     """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they are in."""
     pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
-    if pod is None:
+    places = tuple(used(pod.metadata.annotations)) if pod else ()
+    if pod is None or not places:  # most pods of a cluster are others'
         return ()
     sources = ((each.name, each.persistent_volume_claim) for each in pod.spec.volumes)
     claims = {name: source.claim_name for name, source in sources if source is not None}
-    places = used(pod.metadata.annotations)
     return {bytes_of(obj.metadata.namespace, claims[volume], digest) for volume, digest in places if volume in claims}
 
 

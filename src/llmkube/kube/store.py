@@ -19,7 +19,7 @@ T = TypeVar("T", bound=objects.Object)
 
 Index = Callable[[T], Iterable[str]]
 
-STEP = 500
+STEP = 100
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Store(Generic[T]):
     def replacing(self, listed: Iterable[T], *, namespace: str | None = None) -> Iterator[Callable[[], Deltas[T]]]:
         """Make the store, or one namespace of it, what a list said; what the list repeats is no change.
 
-        Returned are steps of 500 objects each, to be called in turn; others may read and write others in between.
+        Returned are steps of 100 objects each, to be called in turn; others may read and write others in between.
         """
         wanted = {key_of(obj): obj for obj in listed}
         known = self._objects.keys() if namespace is None else self._indexed["namespace"].get(namespace, set())

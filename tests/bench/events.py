@@ -13,6 +13,7 @@ from tests.bench.figures import Figure
 from tests.bench.pods import pod
 from tests.bench.store import measured, resident
 
+from llmkube.cli.operator import spare_the_collector
 from llmkube.controllers.setup import Wiring, controllers
 from llmkube.desired.settings import OperatorSettings
 from llmkube.kube.client import Client
@@ -65,7 +66,7 @@ def through(total: int, result: Any) -> None:
         informer = next(each for each in wiring.informers if each.name == "pods")
         watcher = informer._parts[0].watcher
         content = lines(TEMPLATES)
-        gc.collect()
+        spare_the_collector()
         marks, spent, taken = {}, 0.0, 0
         for first in range(0, total, BATCH):
             batch = list(numbered(content, first))

@@ -19,6 +19,7 @@ LABELS = {
     "inference.llmkube.dev/service": "chat",
     "pod-template-hash": "5d8f7c9b6d",
 }
+ANNOTATIONS = {"inference.llmkube.dev/model-sha256": "5d" * 32}
 
 
 def pod(number: int) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def metadata(number: int) -> dict[str, Any]:
         "resourceVersion": str(number + 1),
         "creationTimestamp": WHEN,
         "labels": LABELS,
+        "annotations": ANNOTATIONS,
         "ownerReferences": [owner],
         "managedFields": managed,
     }

@@ -94,12 +94,11 @@ class Caches:
 
     def services_of_model(self, model: objects.Object) -> list[Key]:
         """Return the InferenceServices that refer to a Model."""
-        found = self.inference_services.store.by_index("model", str(key_of(model)))
-        return [key_of(each) for each in found]
+        return self.inference_services.store.keys("model", str(key_of(model)))
 
     def models_of_claim(self, claim: objects.Object) -> list[Key]:
         """Return the Models that keep their bytes in a claim, whoever owns it."""
-        return [key_of(each) for each in self.models.store.by_index("claim", str(key_of(claim)))]
+        return self.models.store.keys("claim", str(key_of(claim)))
 
     def models_of_service(self, service: objects.CustomResource) -> list[Key]:
         """Return the Models that an InferenceService refers to, whether they are there or not."""
@@ -107,12 +106,11 @@ class Caches:
 
     def models_mounted(self, pod: objects.Pod) -> list[Key]:
         """Return the Models that keep their bytes in a claim that a pod mounts."""
-        return [key_of(each) for claim in by_mounts(pod) for each in self.models.store.by_index("claim", claim)]
+        return [key for claim in by_mounts(pod) for key in self.models.store.keys("claim", claim)]
 
     def models_retaining(self, obj: objects.Pod | objects.Deployment) -> list[Key]:
         """Return the Models that keep bytes of before which a pod or a Deployment may use."""
-        found = (self.models.store.by_index("retained", each) for each in served(obj))
-        return [key_of(each) for models in found for each in models]
+        return [key for each in served(obj) for key in self.models.store.keys("retained", each)]
 
     def uses(self, namespace: str, claim: str, sha256: str) -> bool:
         """Whether a pod that has not ended, or a Deployment, serves these bytes out of this claim."""
@@ -135,12 +133,11 @@ class Caches:
 
     def models_of_pod(self, pod: objects.Object) -> list[Key]:
         """Return the Model that a pod fetches for."""
-        return [key_of(each) for each in self.models.store.by_index("label", labelled(pod, MODEL_LABEL))]
+        return self.models.store.keys("label", labelled(pod, MODEL_LABEL))
 
     def inference_services_labelled(self, obj: objects.Object) -> list[Key]:
         """Return the InferenceService that a pod, or the endpoints of a Service, are of."""
-        found = self.inference_services.store.by_index("label", labelled(obj, SERVICE_LABEL))
-        return [key_of(each) for each in found]
+        return self.inference_services.store.keys("label", labelled(obj, SERVICE_LABEL))
 
     def pods_of_service(self, service: Key) -> tuple[objects.Pod, ...]:
         """Return the pods of an InferenceService, of whatever roll-out."""
@@ -158,8 +155,7 @@ class Caches:
 
     def inference_services_of_autoscaler(self, autoscaler: objects.HorizontalPodAutoscaler) -> list[Key]:
         """Return the InferenceService whose Deployment an autoscaler scales."""
-        targets = by_target(autoscaler)
-        return [key_of(each) for target in targets for each in self.inference_services.store.by_index("label", target)]
+        return [key for target in by_target(autoscaler) for key in self.inference_services.store.keys("label", target)]
 
 
 def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:

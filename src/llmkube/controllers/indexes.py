@@ -102,24 +102,33 @@ def by_retained(model: objects.CustomResource) -> Iterable[str]:
 
 
 def by_mounts(pod: objects.Pod) -> Iterable[str]:
-    claims = (volume.persistent_volume_claim for volume in pod.spec.volumes)
-    return {str(Key(pod.metadata.namespace, each.claim_name)) for each in claims if each is not None}
+    namespace, claims = pod.metadata.namespace, _claims(pod)
+    return {f"{namespace}/{each}" for each in claims.values()} if claims else ()
+
+
+def _claims(pod: objects.Pod) -> dict[str, str]:
+    """By the names of the volumes."""
+    return {each.name: found.claim_name for each in pod.spec.volumes if (found := each.persistent_volume_claim)}
 
 
 def served(obj: objects.Pod | objects.Deployment) -> Iterable[str]:
     """By the bytes that a pod, or the pods of a Deployment, were rendered for, and the claims that they are in."""
     pod = _template(obj) if isinstance(obj, objects.Deployment) else obj
-    places = tuple(used(pod.metadata.annotations)) if pod else ()
-    if pod is None or not places:  # most pods of a cluster are others'
+    places = used(pod.metadata.annotations) if pod else None
+    if pod is None or not places:
         return ()
-    sources = ((each.name, each.persistent_volume_claim) for each in pod.spec.volumes)
-    claims = {name: source.claim_name for name, source in sources if source is not None}
+    claims = _claims(pod)
     return {bytes_of(obj.metadata.namespace, claims[volume], digest) for volume, digest in places if volume in claims}
 
 
 def serves(user: objects.Pod | objects.Deployment, key: str) -> bool:
     """Whether a Deployment, or a pod that has not ended, serves these bytes (`bytes_of`)."""
     return key in served(user) and (isinstance(user, objects.Deployment) or not has_ended(user))
+
+
+def use_of(pod: objects.Pod) -> tuple[object, ...]:
+    """All that `serves` looks at: while it stays, whoever keeps those bytes need not look again."""
+    return pod.metadata.annotations, pod.spec.volumes, has_ended(pod)
 
 
 def _template(deployment: objects.Deployment) -> objects.Pod | None:

@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 
 from llmkube.desired.labels import SERVICE
 from llmkube.desired.naming import child_name
-from llmkube.desired.start_times import Start, start_of
+from llmkube.desired.start_times import Start, restarts_of, start_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,8 +78,7 @@ class StartTimes:
             if old is not None:
                 self._pods.pop(old.metadata.uid, None)
             return
-        start = start_of(new)
-        if start is None or self._pods.get(start.pod) == start.restarts:
+        if self._pods.get(new.metadata.uid) == restarts_of(new) or not (start := start_of(new)):
             return
         self._pods[start.pod] = start.restarts
         self._last[f"{new.metadata.namespace}/{new.metadata.labels.get(SERVICE, '')}"] = start

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
-from llmkube.controllers.indexes import answering_for
+from llmkube.controllers.indexes import answering_for, use_of
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
@@ -165,7 +165,7 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     mapped(controller, known.claims, known.models_of_claim)
     mapped(controller, known.pods, known.models_of_pod)
     mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
-    mapped(controller, known.pods, known.models_retaining)
+    mapped(controller, known.pods, known.models_retaining, part=use_of)
     mapped(controller, known.pods, known.models_unread)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
     mapped(controller, known.inference_services, known.models_of_service, part=attrgetter("spec"))

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from llmkube.kube.objects import ContainerStatus, Pod
 
@@ -29,10 +29,9 @@ def could_not_read(pod: Pod) -> bool:
     """Whether an engine of the pod said so when it last ended, and none has got ready since."""
     if pod.metadata.deletion_timestamp is not None:
         return False
-    return any(_UNREADABLE.search(words) for each in pod.status.container_statuses for words in _last_words(each))
+    return any(_UNREADABLE.search(words) for each in pod.status.container_statuses if (words := _last_words(each)))
 
 
-def _last_words(container: ContainerStatus) -> Iterator[str]:
+def _last_words(container: ContainerStatus) -> str:
     ended = container.state.terminated or (None if container.ready else container.last_state.terminated)
-    if ended is not None and ended.exit_code != 0:
-        yield ended.message
+    return ended.message if ended is not None and ended.exit_code != 0 else ""

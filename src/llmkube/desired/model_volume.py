@@ -3,7 +3,7 @@
     models_part(models: Sequence[Served], settings: OperatorSettings) -> PodPart
     model_file(models: Sequence[Served], served: Served) -> str             the path in the container
     model_files(isvc_name: str, served: Served) -> Files                    of the model itself, which is the first
-    used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]       the volume and digest of all that it reads
+    used(annotations: Mapping[str, str]) -> list[tuple[str, str]]           the volume and digest of all that it reads
 
 Each claim is mounted once, however many Models keep their bytes in it. The engine must never be able to write to one,
 and every digest that it may read is in the pod's annotations: by them nothing is collected that serves.
@@ -61,14 +61,15 @@ def model_files(isvc_name: str, served: Served) -> Files:
     return Files(literal(f"{MOUNT_PATH}/{status.path}"), projector)
 
 
-def used(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the volume and the digest of all bytes that the pod may read."""
-    if model := annotations.get(MODEL_DIGEST):
-        yield CACHE_VOLUME, model
-    for each in annotations.get(FURTHER_DIGESTS, "").split(","):
+def used(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the volume and the digest of all bytes that the pod may read."""
+    model, further = annotations.get(MODEL_DIGEST), annotations.get(FURTHER_DIGESTS)
+    found = [(CACHE_VOLUME, model)] if model else []
+    for each in further.split(",") if further else ():
         volume, _, digest = each.partition("=")
         if digest:
-            yield volume, digest
+            found.append((volume, digest))
+    return found
 
 
 def _claim(served: Served) -> str | None:

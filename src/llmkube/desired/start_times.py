@@ -1,6 +1,7 @@
 """How long a pod of a service took to answer, from what its status says.
 
     start_of(pod: Pod) -> Start | None          None until it is ready
+    restarts_of(pod: Pod) -> int | None         of its engine; None until there is one
     Start(pod: str, restarts: int, cold: float, load: float)    seconds, to one: Kubernetes writes whole ones
 
 Pure.
@@ -32,13 +33,26 @@ class Start(NamedTuple):
 def start_of(pod: Pod) -> Start | None:
     """Return the start that made the pod ready."""
     ready = next((each for each in pod.status.conditions if each.type == "Ready" and each.status == "True"), None)
-    engine = next((each for each in pod.status.container_statuses if each.name == CONTAINER), None)
+    engine = _engine(pod)
     began, asked = _began(engine), _moment(pod.metadata.creation_timestamp)
     answered = _moment(ready.last_transition_time) if ready else None
     if engine is None or began is None or asked is None or answered is None:
         return None
     cold = None if engine.restart_count else _seconds(asked, answered)
     return Start(pod.metadata.uid, engine.restart_count, cold, _seconds(began, answered))
+
+
+def restarts_of(pod: Pod) -> int | None:
+    """Return how many times its engine was started anew."""
+    engine = _engine(pod)
+    return engine.restart_count if engine else None
+
+
+def _engine(pod: Pod) -> ContainerStatus | None:
+    for each in pod.status.container_statuses:
+        if each.name == CONTAINER:
+            return each
+    return None
 
 
 def _began(engine: ContainerStatus | None) -> datetime | None:

@@ -18,6 +18,8 @@ from llmkube.kube.kinds import Key, key_of
 T = TypeVar("T", bound=objects.Object)
 
 Index = Callable[[T], Iterable[str]]
+Values = tuple[tuple[str, ...], ...]
+"""What an object is found by: the values of each index, in their order."""
 
 STEP = 100
 
@@ -32,6 +34,7 @@ class Delta(Generic[T]):
 
 Objects = list[T]
 Deltas = list[Delta[T]]
+Keys = list[Key]
 
 
 def by_namespace(obj: objects.Object) -> Iterable[str]:
@@ -40,16 +43,19 @@ def by_namespace(obj: objects.Object) -> Iterable[str]:
 
 def by_owner(obj: objects.Object) -> Iterable[str]:
     """The uid of the controlling owner."""
-    return tuple(each.uid for each in obj.metadata.owner_references if each.controller)
+    return [each.uid for each in obj.metadata.owner_references if each.controller]
 
 
 class Store(Generic[T]):
     """Objects of one kind, with the indexes `namespace`, `owner` and those that are declared."""
 
     def __init__(self, indexes: Mapping[str, Index[T]] | None = None) -> None:
+        by: dict[str, Index[T]] = {"namespace": by_namespace, "owner": by_owner, **(indexes or {})}
         self._objects: dict[Key, T] = {}
-        self._by: dict[str, Index[T]] = {"namespace": by_namespace, "owner": by_owner, **(indexes or {})}
-        self._indexed: dict[str, dict[str, set[Key]]] = {name: {} for name in self._by}
+        self._indexes = tuple(by.values())
+        self._indexed: dict[str, dict[str, set[Key]]] = {name: {} for name in by}
+        self._values: dict[Key, Values] = {}
+        self._nothing: Values = ((),) * len(by)
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -64,28 +70,35 @@ class Store(Generic[T]):
 
     def by_index(self, index: str, value: str) -> Objects[T]:
         """The objects that have `value` in an index, by key; KeyError when there is no such index."""
-        return [self._objects[key] for key in sorted(self._indexed[index].get(value, ()))]
+        return [self._objects[key] for key in self.keys(index, value)]
+
+    def keys(self, index: str, value: str) -> Keys:
+        """Return the keys of those objects, in order."""
+        found = self._indexed[index].get(value)
+        return sorted(found) if found else []
 
     def apply(self, obj: T) -> Deltas[T]:
         """Store an object, unless this or a later version is there: versions grow also from one uid to the next."""
-        old = self._objects.get(key_of(obj))
+        key = key_of(obj)
+        old = self._objects.get(key)
         if old is not None and 0 < version(obj) <= version(old):
             return []
-        return self._set(obj)
+        return self._set(key, obj)
 
     def remove(self, obj: T) -> Deltas[T]:
         """Forget an object that was deleted, unless one that came after it is there."""
-        old = self._objects.get(key_of(obj))
+        key = key_of(obj)
+        old = self._objects.get(key)
         if old is not None and 0 < version(obj) < version(old):
             return []
-        return self.delete(key_of(obj))
+        return self.delete(key)
 
     def delete(self, key: Key) -> Deltas[T]:
         """Forget a key."""
         old = self._objects.pop(key, None)
         if old is None:
             return []
-        self._unindex(key, old)
+        self._reindex(key, self._values.pop(key), self._nothing)
         return [Delta(old, None)]
 
     def replacing(self, listed: Iterable[T], *, namespace: str | None = None) -> Iterator[Callable[[], Deltas[T]]]:
@@ -95,35 +108,36 @@ class Store(Generic[T]):
         """
         wanted = {key_of(obj): obj for obj in listed}
         known = self._objects.keys() if namespace is None else self._indexed["namespace"].get(namespace, set())
-        gone, there = known - wanted.keys(), wanted.values()
-        changes = chain((self.delete(key) for key in gone), (self._set(obj) for obj in there))
-        for _ in range(0, len(gone) + len(there), STEP):
+        gone = known - wanted.keys()
+        changes = chain((self.delete(key) for key in gone), (self._set(key, obj) for key, obj in wanted.items()))
+        for _ in range(0, len(gone) + len(wanted), STEP):
             yield partial(_some, changes)
 
-    def _set(self, obj: T) -> Deltas[T]:
+    def _set(self, key: Key, obj: T) -> Deltas[T]:
         """A new uid under an old key is a deletion and an addition, never an update."""
-        key = key_of(obj)
         old = self._objects.get(key)
         if old is not None and old.metadata.uid != obj.metadata.uid:
-            return [*self.delete(key), *self._set(obj)]
-        if old is not None:
-            self._unindex(key, old)
-        self._put(key, obj)
+            return [*self.delete(key), *self._set(key, obj)]
+        self._objects[key] = obj
+        self._index(key, obj)
         return [Delta(old, obj)]
 
-    def _put(self, key: Key, obj: T) -> None:
-        self._objects[key] = obj
-        for name, index in self._by.items():
-            for value in index(obj):
-                self._indexed[name].setdefault(value, set()).add(key)
+    def _index(self, key: Key, obj: T) -> None:
+        """Most changes of an object are none of what it is found by: the values are kept, to see that."""
+        old = self._values.get(key, self._nothing)
+        new = tuple([tuple(index(obj)) for index in self._indexes])
+        if new != old:
+            self._values[key] = new
+            self._reindex(key, old, new)
 
-    def _unindex(self, key: Key, obj: T) -> None:
-        for name, index in self._by.items():
-            for value in index(obj):
-                keys = self._indexed[name].get(value, set())
-                keys.discard(key)
-                if not keys:
-                    self._indexed[name].pop(value, None)
+    def _reindex(self, key: Key, old: Values, new: Values) -> None:
+        for found, before, after in zip(self._indexed.values(), old, new, strict=True):
+            for value in set(before).difference(after):
+                found[value].discard(key)
+                if not found[value]:
+                    del found[value]
+            for value in set(after).difference(before):
+                found.setdefault(value, set()).add(key)
 
 
 def version(obj: objects.Object) -> int:

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-import msgspec
 import structlog
-from msgspec import Raw, Struct
 
 from llmkube.kube import objects
 from llmkube.kube.backoff import Backoff
 from llmkube.kube.errors import ApiError, Gone, KubeError, NotFound, TooManyRequests, TransportError, of_status
 from llmkube.kube.listing import list_pages
+from llmkube.kube.watch_events import Added, Bookmark, Deleted, Failed, Modified, decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,22 +52,6 @@ class Sink(Protocol[T_contra]):
     def changed(self, obj: T_contra) -> None: ...
     def deleted(self, obj: T_contra) -> None: ...
     def progressed(self, version: str) -> None: ...
-
-
-class _Line(Struct, frozen=True):
-    type: str
-    object: Raw
-
-
-class _Bookmark(Struct, frozen=True):
-    metadata: objects.ObjectMeta
-
-
-class _Status(Struct, frozen=True):
-    code: int = 0
-    reason: str = ""
-    message: str = ""
-    details: Any = None
 
 
 class Watcher(Generic[T]):
@@ -162,19 +145,16 @@ class Watcher(Generic[T]):
             raise TransportError(f"watch of {self._path} ended at once, without an event")
 
     def _take(self, content: bytes) -> None:
-        line = _decode(content, _Line)
-        match line.type:
-            case "ADDED" | "MODIFIED":
-                self._changed(_decode(line.object, self._kind.type))
-            case "DELETED":
-                self._deleted(_decode(line.object, self._kind.type))
-            case "BOOKMARK":
-                self._bookmark(_decode(line.object, _Bookmark).metadata)
-            case "ERROR":
-                status = _decode(line.object, _Status)
+        event = decode(content, self._kind)
+        match event:
+            case Added() | Modified():
+                self._changed(event.object)
+            case Deleted():
+                self._deleted(event.object)
+            case Bookmark():
+                self._bookmark(event.object.metadata)
+            case Failed(status):
                 raise of_status(status.code, status.reason, status.message, status.details)
-            case other:
-                raise TransportError(f"watch of {self._path}: expected a watch event, found type {other[:40]!r}")
         self._answered()
 
     def _answered(self) -> None:
@@ -229,14 +209,3 @@ def _now() -> float:
 
 def _name(obj: objects.Object) -> str:
     return f"{obj.metadata.namespace}/{obj.metadata.name}"
-
-
-S = TypeVar("S")
-
-
-def _decode(content: bytes | Raw, kind: type[S]) -> S:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.MsgspecError as error:
-        shown: Any = bytes(content)[:80]
-        raise TransportError(f"expected a watch event in JSON, found {shown!r}: {error}") from error

@@ -86,9 +86,10 @@ def mapped(
     def on_event(old: T | None, new: T | None, *, initial: bool) -> None:
         if part is not None and ((old and part(old)) or None) == ((new and part(new)) or None):
             return
-        keys = (key for each in present(new, old) for key in keys_of(each))
-        after = None if initial or new is None else settle
-        enqueue(controller, keys, priority(old, new, initial=initial), after=after)
+        keys = [*(keys_of(new) if new is not None else ()), *(keys_of(old) if old is not None else ())]
+        if keys:
+            after = None if initial or new is None else settle
+            enqueue(controller, keys, priority(old, new, initial=initial), after=after)
 
     informer.add_handler(on_event)
 

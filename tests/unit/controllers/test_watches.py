@@ -7,8 +7,10 @@ import pytest
 
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.setup import _watch_models, _watch_services
+from llmkube.desired.fetch_job import CACHE_VOLUME
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
+from llmkube.desired.model_volume import MODEL_DIGEST
 from llmkube.kube.kinds import Key
 from llmkube.kube.objects import (
     CustomResource,
@@ -142,3 +144,27 @@ def test_a_service_counts_each_ready_pod_behind_its_own_endpoints_once_and_hears
     assert known.answering(Key("team", "chat")) == 2
     assert known.answering(Key("team", "other")) == 0
     assert set(services.keys) == {Key("team", "chat")}
+
+
+def test_a_model_that_keeps_bytes_of_before_hears_of_a_pod_that_serves_them_when_that_may_end_and_not_between(
+    known: Caches,
+) -> None:
+    models = Told()
+    _watch_models(models, known, Applier())  # type: ignore[arg-type]
+    kept = {"retained": [{"sha256": "5d" * 32, "claim": "weights"}]}
+    keeper = CustomResource(metadata=named("keeper"), status=msgspec.Raw(msgspec.json.encode(kept)))
+    known.models.store.apply(keeper)
+    volume = {"name": CACHE_VOLUME, "persistentVolumeClaim": {"claimName": "weights"}}
+    heard = []
+    for version, digest, phase in (
+        (1, "5d", "Pending"),
+        (2, "5d", "Running"),
+        (3, "5d", "Failed"),
+        (4, "6e", "Failed"),
+    ):
+        metadata = {**msgspec.to_builtins(named("pod", version)), "annotations": {MODEL_DIGEST: digest * 32}}
+        said = {"metadata": metadata, "spec": {"volumes": [volume]}, "status": {"phase": phase}}
+        known.pods.tell(known.pods.store.apply(msgspec.convert(said, Pod)))
+        heard.append(len(models.keys))
+    assert heard == [1, 1, 2, 3], "it comes, it runs, it has ended, it serves others"
+    assert set(models.keys) == {Key("team", "keeper")}

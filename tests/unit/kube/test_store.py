@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from llmkube.kube.kinds import Key
@@ -88,6 +90,27 @@ def test_an_index_follows_every_change_and_keeps_no_empty_sets() -> None:
     assert store.by_index("owner", "x") == []
     assert store.by_index("owner", "y") == [thing("a", 2, owner="y")]
     store.delete(Key("default", "a"))
+    assert all(not values for values in store._indexed.values())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_index_finds_what_a_scan_finds_whatever_came_in_whichever_order(seed: int) -> None:
+    chance = random.Random(seed)
+    digits = {"digits": lambda obj: set(obj.metadata.uid) - {"0"}}
+    store: Store[Object] = Store(digits)
+    for number in range(1, 200):
+        one = thing(
+            chance.choice("abc"), number, uid=f"{chance.randrange(100):02}", owner=chance.choice(("", "x", "y"))
+        )
+        chance.choice((store.apply, store.apply, store.apply, store.remove))(one)
+        for value in map(str, range(10)):
+            scanned = [each for each in store.list() if value in set(each.metadata.uid) - {"0"}]
+            assert store.by_index("digits", value) == scanned
+            assert store.keys("digits", value) == [Key("default", each.metadata.name) for each in scanned]
+        owned = {each.metadata.name for each in store.list() if each.metadata.owner_references}
+        assert {each.name for value in "xy" for each in store.keys("owner", value)} == owned
+    replace(store, [])
+    assert not store._values
     assert all(not values for values in store._indexed.values())
 
 

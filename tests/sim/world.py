@@ -37,6 +37,7 @@ class World:
         self._violations = violations
         self.failing = 0.0
         self.eager = False
+        self._templates: dict[str, tuple[int, str]] = {}
 
     async def run(self) -> None:
         while True:
@@ -114,8 +115,7 @@ class World:
         if not self._is_due():
             return
         spec, key = deployment["spec"], key_of(deployment)
-        template = hashlib.sha256(json.dumps(spec["template"], sort_keys=True).encode()).hexdigest()[:8]
-        uid = deployment["metadata"]["uid"]
+        uid, template = deployment["metadata"]["uid"], self._template(deployment)
         wanted = [f"{key.name}-{uid}-{template}-{number}" for number in range(spec.get("replicas", 1))]
         pods = {
             each["metadata"]["name"]: each
@@ -127,6 +127,16 @@ class World:
         for name in wanted:
             self._serve(pods.get(name) or self._start(deployment, "Deployment", name))
         self._say("deployments", deployment, rolled_out(deployment, len(wanted)))
+
+    def _template(self, deployment: Manifest) -> str:
+        """Its digest, once for each generation: most of what a step costs, otherwise."""
+        about = deployment["metadata"]
+        generation, digest = self._templates.get(about["uid"], (0, ""))
+        if generation != about["generation"]:
+            content = json.dumps(deployment["spec"]["template"], sort_keys=True).encode()
+            digest = hashlib.sha256(content).hexdigest()[:8]
+            self._templates[about["uid"]] = about["generation"], digest
+        return digest
 
     def _point(self, service: Manifest) -> None:
         """The EndpointSlice of a Service: its pods, with its own labels."""

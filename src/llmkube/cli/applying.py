@@ -16,6 +16,7 @@ from llmkube.cli.discovery import Discovery
 from llmkube.cli.errors import CommandError, InputError, explained
 from llmkube.cli.follow import KINDS, Followed, until_ready
 from llmkube.cli.progress import display
+from llmkube.kube.client import manifest_of
 from llmkube.kube.errors import Conflict, KubeError, NotFound
 from llmkube.kube.kinds import Key
 from llmkube.kube.transport import APPLY_PATCH
@@ -115,7 +116,7 @@ async def _patch(
         body=msgspec.json.encode(sent),
         content_type=APPLY_PATCH,
     )
-    return msgspec.json.decode(answer, type=dict[str, Any])
+    return manifest_of(answer)
 
 
 def _outcome(old: Manifest | None, new: Manifest) -> Literal["created", "configured", "unchanged"]:

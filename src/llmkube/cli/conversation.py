@@ -18,7 +18,7 @@ from llmkube.cli.errors import CommandError, MissingError
 from llmkube.cli.output import printable
 from llmkube.cli.pods import selector
 from llmkube.cli.view import said, view_of
-from llmkube.kube.errors import ApiError
+from llmkube.kube.errors import UNREADABLE, ApiError
 from llmkube.kube.kinds import INFERENCE_SERVICE, SECRET, SERVICE, Key
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _event(line: bytes, name: str) -> _Event | None:
         return None
     try:
         event = msgspec.json.decode(data, type=_Event)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise CommandError(f"{name}: expected an event of a chat completion, found {data[:80]!r}: {error}") from error
     if kind == b"error" or event.error is not None:
         told = (

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from llmkube.cli.output import duration, printable, size
+from llmkube.kube.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource
@@ -139,7 +140,7 @@ def view_of(obj: CustomResource, *, kind: str, deleted: bool = False) -> View:
 def _decoded(raw: msgspec.Raw, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(raw, type=kind)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return kind()
 
 

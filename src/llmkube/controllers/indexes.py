@@ -18,6 +18,7 @@ from llmkube.desired.model_volume import used
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
 from llmkube.kube import objects
+from llmkube.kube.errors import UNREADABLE
 from llmkube.kube.kinds import DEPLOYMENT, Key
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def models_of(service: objects.CustomResource) -> Iterable[str]:
     """Its own, its draft and those of its adapters; a spec that is no InferenceService refers to nothing."""
     try:
         found = msgspec.json.decode(service.spec, type=_References)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ()
     draft = (found.speculative.draft_model_ref,) if found.speculative else ()
     return {found.model_ref, *draft, *(adapter_name(service.metadata.name, each.name) for each in found.lora_adapters)}
@@ -96,7 +97,7 @@ def by_claim(model: objects.CustomResource) -> Iterable[str]:
 def by_retained(model: objects.CustomResource) -> Iterable[str]:
     try:
         kept = msgspec.json.decode(model.status, type=_Status).retained
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ()
     return {bytes_of(model.metadata.namespace, each.claim, each.sha256) for each in kept}
 
@@ -136,7 +137,7 @@ def _template(deployment: objects.Deployment) -> objects.Pod | None:
         return None
     try:
         return msgspec.json.decode(deployment.spec, type=_Templated).template
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

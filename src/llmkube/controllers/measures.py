@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from llmkube.api.inference_status import InferencePhase
 from llmkube.api.model import ModelPhase
 from llmkube.controllers.service_measures import ServiceMeasures
+from llmkube.kube.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,5 +70,5 @@ def _by_phase(name: str, text: str, informer: Informer[CustomResource], phases: 
 def _phase(obj: CustomResource) -> str:
     try:
         return msgspec.json.decode(obj.status, type=_Status).phase or NONE
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return NONE

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from llmkube.desired.labels import SERVICE
 from llmkube.desired.naming import child_name
 from llmkube.desired.start_times import Start, restarts_of, start_of
+from llmkube.kube.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -141,12 +142,12 @@ def _label(service: CustomResource) -> str:
 def _status(service: CustomResource) -> _Status:
     try:
         return msgspec.json.decode(service.status, type=_Status)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return _Status()
 
 
 def _model(service: CustomResource) -> str:
     try:
         return msgspec.json.decode(service.spec, type=_Spec).model_ref
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""

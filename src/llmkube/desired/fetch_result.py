@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from llmkube.api.model import GGUFFacts, ModelMemory
 from llmkube.desired.conditions import one_line, reason_of
+from llmkube.kube.errors import UNREADABLE
 
 LONGEST = 4096
 LARGEST = 2**63 - 1
@@ -96,7 +97,7 @@ def _decoded(text: str) -> Any:
     lines = text[-LONGEST:].strip().splitlines()
     try:
         return _EVENT.decode(lines[-1]) if lines else None
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 

@@ -16,6 +16,7 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.model import ModelSpec
 from llmkube.desired.conditions import one_line
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.kube.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource
@@ -62,7 +63,7 @@ def is_observed(obj: CustomResource) -> bool:
     """Return whether the status is of the spec as it is now."""
     try:
         status = msgspec.json.decode(obj.status, type=_Observed)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return status.observed_generation >= obj.metadata.generation
 
@@ -70,7 +71,7 @@ def is_observed(obj: CustomResource) -> bool:
 def _decoded(raw: msgspec.Raw | bytes) -> Any:
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

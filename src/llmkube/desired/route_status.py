@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from llmkube.desired.pod_trouble import Trouble
+from llmkube.kube.errors import UNREADABLE
 
 if TYPE_CHECKING:
     from llmkube.kube.objects import Opaque
@@ -69,5 +70,5 @@ def _status(route: Opaque) -> _Status:
     """What cannot be read says nothing."""
     try:
         return msgspec.json.decode(route.status, type=_Status) if route.status else _Status()
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return _Status()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from llmkube.kube.errors import UNREADABLE
+
 if TYPE_CHECKING:
     from llmkube.kube.objects import Opaque
 
@@ -35,7 +37,7 @@ def cluster_ip(live: Opaque | None) -> str:
     """Return the clusterIP as the Service says it."""
     try:
         return msgspec.json.decode(live.spec, type=_Spec).cluster_ip if live else ""
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
 
 
@@ -43,6 +45,6 @@ def balancer(live: Opaque | None) -> str:
     """Return the first that the Service's status names."""
     try:
         found = msgspec.json.decode(live.status, type=_Status).load_balancer.ingress if live else ()
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return ""
     return next((each.hostname or each.ip for each in found), "")

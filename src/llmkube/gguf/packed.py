@@ -10,7 +10,6 @@ texts are left out. Layers of one kind share their shapes, so a model of 80 laye
 
 from __future__ import annotations
 
-import binascii
 import zlib
 from base64 import b64decode, b64encode
 from dataclasses import replace
@@ -75,7 +74,7 @@ def unpacked(text: str) -> ModelFacts | None:
             Block(size, largest, found.kinds[kind], found.packings[packing])
             for kind, size, largest, packing in found.blocks
         )
-    except (msgspec.MsgspecError, zlib.error, binascii.Error, IndexError):
+    except (msgspec.MsgspecError, RecursionError, zlib.error, ValueError, IndexError):
         return None
     if len(blocks) > MOST_LAYERS or len(blocks) != (found.facts.block_count or 0):
         return None

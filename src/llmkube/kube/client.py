@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from llmkube.kube import objects
-from llmkube.kube.errors import NotFound, TransportError
+from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import POD, Key, Kind
+from llmkube.kube.received import received
 from llmkube.kube.transport import APPLY_PATCH, JSON, Transport
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Client:
 
     async def get_raw(self, kind: Kind[T], key: Key) -> Manifest:
         """Return one object with every field it has."""
-        return _manifest(await self.transport.request("GET", _path(kind, key)))
+        return manifest_of(await self.transport.request("GET", _path(kind, key)))
 
     async def list(
         self, kind: Kind[T], namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
@@ -59,7 +60,7 @@ class Client:
         params = {name: value for name, value in params.items() if value}
         found: Manifests = []
         while True:
-            page = _manifest(await self.transport.request("GET", kind.path(namespace), params=params))
+            page = manifest_of(await self.transport.request("GET", kind.path(namespace), params=params))
             found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
             more = (page.get("metadata") or {}).get("continue")
             if not more:
@@ -161,26 +162,21 @@ class Client:
     async def raw(self, method: str, path: str, body: Any = None, *, content_type: str = JSON) -> Manifest:
         """One request to any path (discovery, scale, a kind that is known by name only)."""
         sent = None if body is None else msgspec.json.encode(body)
-        return _manifest(await self.transport.request(method, path, body=sent, content_type=content_type))
+        return manifest_of(await self.transport.request(method, path, body=sent, content_type=content_type))
 
 
 def decode(kind: Kind[T], content: bytes) -> T:
     """Return the Struct of a JSON object; what is not one is a TransportError."""
-    try:
-        return msgspec.json.decode(content, type=kind.type)
-    except msgspec.MsgspecError as error:
-        raise TransportError(f"expected a {kind.kind}, found {content[:80]!r}: {error}") from error
+    return received(content, kind.type, f"a {kind.kind}")
 
 
 def _typed(kind: Kind[T], obj: Manifest) -> T:
     return decode(kind, msgspec.json.encode(obj))
 
 
-def _manifest(content: bytes) -> Manifest:
-    try:
-        return msgspec.json.decode(content, type=dict[str, Any])
-    except msgspec.MsgspecError as error:
-        raise TransportError(f"expected a JSON object, found {content[:80]!r}: {error}") from error
+def manifest_of(content: bytes) -> Manifest:
+    """Return a JSON object with every field; what is not one is a TransportError."""
+    return received(content, Manifest, "a JSON object")
 
 
 def _path(kind: Kind[Any], key: Key, subresource: str = "") -> str:

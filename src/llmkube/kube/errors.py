@@ -100,6 +100,10 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+"""What msgspec raises at the JSON of a stranger."""
+
+
 class _Status(msgspec.Struct):
     reason: str = ""
     message: str = ""
@@ -111,7 +115,7 @@ def from_response(status: int, body: bytes) -> ApiError:
     """Return the error of an answer; its body may be a Status object or anything a proxy invents."""
     try:
         said = msgspec.json.decode(body, type=_Status)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         text = body[:200].decode(errors="replace").strip()
         said = _Status(message=f"HTTP {status}: {text or 'empty answer'}")
     return of_status(said.code or status, said.reason, said.message, said.details)

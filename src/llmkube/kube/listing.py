@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import msgspec
 from msgspec import Struct
 
 from llmkube.kube import objects
-from llmkube.kube.errors import Gone, TransportError
+from llmkube.kube.errors import Gone
+from llmkube.kube.received import received
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +53,4 @@ async def list_pages(transport: Transport, kind: Kind[T], path: str, params: Map
 
 async def _page(transport: Transport, kind: Kind[T], path: str, params: Mapping[str, str]) -> _Page[T]:
     content = await transport.request("GET", path, params=params, timeout=60.0)
-    try:
-        return msgspec.json.decode(content, type=_Page[kind.type])  # type: ignore[name-defined]
-    except msgspec.MsgspecError as error:
-        raise TransportError(f"expected a list of {kind.plural}, found {content[:80]!r}: {error}") from error
+    return received(content, _Page[kind.type], f"a list of {kind.plural}")  # type: ignore[name-defined]

@@ -10,11 +10,10 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-import msgspec
 from msgspec import Struct
 
 from llmkube.kube import objects
-from llmkube.kube.errors import TransportError
+from llmkube.kube.received import received
 
 if TYPE_CHECKING:
     from llmkube.kube.kinds import Kind
@@ -59,12 +58,9 @@ class Failed(Struct, frozen=True, tag_field="type", tag="ERROR"):
 
 def decode(content: bytes, kind: Kind[T]) -> Added[T] | Modified[T] | Deleted[T] | Bookmark | Failed:
     """Return the event; TransportError for what is none."""
-    try:
-        return cast("Added[T]", _decoder(kind.type).decode(content))
-    except msgspec.MsgspecError as error:
-        raise TransportError(f"expected a watch event in JSON, found {content[:80]!r}: {error}") from error
+    return cast("Added[T]", received(content, _event(kind.type), "a watch event in JSON"))
 
 
 @cache
-def _decoder(of: type[objects.Object]) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(Added[of] | Modified[of] | Deleted[of] | Bookmark | Failed)  # type: ignore[valid-type]
+def _event(of: type[objects.Object]) -> Any:
+    return Added[of] | Modified[of] | Deleted[of] | Bookmark | Failed  # type: ignore[valid-type]

@@ -67,8 +67,9 @@ async def test_a_question_without_an_answer_leaves_no_trace() -> None:
     assert conversation.messages == []
 
 
-async def test_what_was_answered_before_it_broke_off_is_remembered() -> None:
-    conversation = talking(Engine(piece("Once upon"), "data: {not json"))
+@pytest.mark.parametrize("line", ["data: {not json", 'data: {"choices": %s' % ("[" * 9999)])
+async def test_what_was_answered_before_it_broke_off_is_remembered(line: str) -> None:
+    conversation = talking(Engine(piece("Once upon"), line))
     with pytest.raises(CommandError, match="expected an event"):
         _ = [each async for each in conversation.say("Tell")]
     assert conversation.messages[-1] == {"role": "assistant", "content": "Once upon"}

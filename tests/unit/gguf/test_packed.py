@@ -52,6 +52,8 @@ def test_a_header_too_odd_to_be_packed_is_none() -> None:
         "3:abc",
         VERSION,
         VERSION + "not base64",
+        VERSION + "no ASCII: \u00fc",
+        VERSION + b64encode(zlib.compress(b"\x91" * 9999)).decode(),
         VERSION + b64encode(b"not zlib").decode(),
         VERSION + b64encode(zlib.compress(b"not msgpack")).decode(),
         VERSION + b64encode(zlib.compress(bytes(10_000_000))).decode()[:LONGEST],

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from llmkube.kube.errors import Forbidden, from_response
+from llmkube.kube.errors import Forbidden, ServerError, from_response
 
 CAUSE = {
     "reason": "NamespaceTerminating",
@@ -25,6 +25,15 @@ def test_a_namespace_that_goes_away_is_told_from_a_lack_of_rights() -> None:
     error = from_response(403, status({"name": "chat", "causes": [CAUSE]}))
     assert isinstance(error, Forbidden)
     assert error.is_terminating
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b'{"message": "\xff"}', b'{"details": %s' % (b"[" * 9999), b"\xff"]
+)
+def test_whatever_a_proxy_invents_is_an_error_of_its_status(body: bytes) -> None:
+    error = from_response(502, body)
+    assert isinstance(error, ServerError)
+    assert "HTTP 502: " in str(error)
 
 
 @pytest.mark.parametrize("details", [None, "x", {}, {"causes": None}, {"causes": ["x", {}]}, []])

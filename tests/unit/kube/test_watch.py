@@ -269,6 +269,8 @@ def test_a_watch_goes_on_from_whatever_it_heard_last(kind: str) -> None:
         b'{"type": "ADDED", "object": "a pod"}',
         b'{"type": "ADDED", "object": {"metadata": {"name": 1, "resourceVersion": "9"}}}',
         event("ADDED", pod("a", 9))[:-20],
+        event("ADDED", pod("a", 9)).replace(b"default", b"\xff\xfe"),
+        event("ADDED", pod("a", 9)).replace(b'"metadata"', b'"x": %s, "metadata"' % (b"[" * 9999 + b"]" * 9999)),
     ],
 )
 def test_a_line_that_is_no_event_moves_nothing_and_is_waited_out(line: bytes) -> None:

@@ -1,0 +1,33 @@
+"""JSON that came over the network, read into what is expected of it; whatever it is instead is one error.
+
+    received(content: bytes, kind: type[S], expected: str) -> S
+
+Bytes that are no UTF-8 and what nests without end are none of msgspec's own errors, and it looks for the former only in
+what it keeps. A Raw that passes here can be read by anybody.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+
+from llmkube.kube.errors import UNREADABLE, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+S = TypeVar("S")
+
+_decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
+
+
+def received(content: bytes, kind: type[S], expected: str) -> S:
+    """Return what was sent; TransportError says what was expected and how what was found begins."""
+    try:
+        if not content.isascii():
+            content.decode()
+        return cast("S", _decoder(kind).decode(content))
+    except UNREADABLE as error:
+        raise TransportError(f"expected {expected}, found {content[:80]!r}: {error}") from error

@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 from llmkube.kube import objects
-from llmkube.kube.store import Deltas, Index, Store
+from llmkube.kube.store import Deltas, Index, Store, as_number
 from llmkube.kube.watch import Watcher
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class _Part(Generic[T]):
         self._informer.tell(self._informer.store.remove(obj))
 
     def progressed(self, version: str) -> None:
-        self.version = int(version) if version.isdecimal() else self.version
+        self.version = as_number(version) or self.version
 
     def _note(self, obj: T) -> None:
         self.events += 1

@@ -22,6 +22,7 @@ Values = tuple[tuple[str, ...], ...]
 """What an object is found by: the values of each index, in their order."""
 
 STEP = 100
+DIGITS = 20
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,13 @@ class Store(Generic[T]):
 
 
 def version(obj: objects.Object) -> int:
-    """The resourceVersion as the integer that it is (KEP-5504); 0 when there is none."""
-    text = obj.metadata.resource_version
-    return int(text) if text.isdecimal() else 0
+    """Return the resourceVersion; 0 when it has none."""
+    return as_number(obj.metadata.resource_version)
+
+
+def as_number(version: str) -> int:
+    """Return a resourceVersion as the integer of 64 bits that it is (KEP-5504); 0 when it is none."""
+    return int(version) if len(version) <= DIGITS and version.isdecimal() else 0
 
 
 def _some(changes: Iterator[Deltas[T]]) -> Deltas[T]:

@@ -114,6 +114,15 @@ def test_every_index_finds_what_a_scan_finds_whatever_came_in_whichever_order(se
     assert all(not values for values in store._indexed.values())
 
 
+@pytest.mark.parametrize("text", ["", "latest", "-1", "1e3", "9" * 5000])
+def test_a_version_that_is_no_number_of_64_bits_is_taken_as_it_comes(text: str) -> None:
+    store: Store[Object] = Store()
+    odd = Object(metadata=ObjectMeta(name="a", namespace="default", uid="a", resource_version=text))
+    store.apply(thing("a", 7))
+    assert store.apply(odd) == [Delta(thing("a", 7), odd)]
+    assert store.apply(thing("a", 8)) == [Delta(odd, thing("a", 8))]
+
+
 def test_an_index_that_nobody_declared_is_an_error() -> None:
     with pytest.raises(KeyError):
         Store[Object]().by_index("model", "a")

@@ -67,7 +67,7 @@ async def test_a_question_without_an_answer_leaves_no_trace() -> None:
     assert conversation.messages == []
 
 
-@pytest.mark.parametrize("line", ["data: {not json", 'data: {"choices": %s' % ("[" * 9999)])
+@pytest.mark.parametrize("line", ["data: {not json", 'data: {"choices": %s' % ("[" * 9999)], ids=["no JSON", "no end"])
 async def test_what_was_answered_before_it_broke_off_is_remembered(line: str) -> None:
     conversation = talking(Engine(piece("Once upon"), line))
     with pytest.raises(CommandError, match="expected an event"):

@@ -22,6 +22,7 @@ from llmkube.desired.fetch_result import LONGEST, last_words, tick
         "\ud800",
         "x" * 10_000_000,
     ],
+    ids=lambda words: ascii(words[:40]),
 )
 def test_what_no_fetch_says_is_none_and_never_an_error(words: str) -> None:
     assert last_words(words) is None

@@ -28,7 +28,9 @@ def test_a_namespace_that_goes_away_is_told_from_a_lack_of_rights() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"message": "\xff"}', b'{"details": %s' % (b"[" * 9999), b"\xff"]
+    "body",
+    [b"", b"<html>", b"[]", b'{"message": "\xff"}', b'{"details": %s' % (b"[" * 9999), b"\xff"],
+    ids=lambda body: ascii(body[:20]),
 )
 def test_whatever_a_proxy_invents_is_an_error_of_its_status(body: bytes) -> None:
     error = from_response(502, body)

@@ -11,8 +11,14 @@ from llmkube.kube.kinds import MODEL, POD
 NESTED = b"[" * 9999 + b"]" * 9999
 
 
+def shown(content: bytes) -> str:
+    return ascii(content[:20])
+
+
 @pytest.mark.parametrize(
-    "content", [b"", b"<html>", b"[]", b'{"kind": "\xff"}', b'{"kind": %s}' % NESTED, b'{"kind": 7']
+    "content",
+    [b"", b"<html>", b"[]", b'{"kind": "\xff"}', b'{"kind": %s}' % NESTED, b'{"kind": 7'],
+    ids=shown,
 )
 def test_what_is_no_object_is_shown_with_what_was_expected(content: bytes) -> None:
     with pytest.raises(TransportError, match="expected a Pod, found b'"):
@@ -21,7 +27,7 @@ def test_what_is_no_object_is_shown_with_what_was_expected(content: bytes) -> No
         manifest_of(content)
 
 
-@pytest.mark.parametrize("spec", [b'{"modelRef": "\xff"}', NESTED])
+@pytest.mark.parametrize("spec", [b'{"modelRef": "\xff"}', NESTED], ids=shown)
 def test_what_is_kept_as_it_came_can_be_read_later(spec: bytes) -> None:
     """Or it is not kept: indexes read the spec of every object that somebody made."""
     with pytest.raises(TransportError, match="expected a Model"):

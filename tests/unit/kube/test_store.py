@@ -114,7 +114,7 @@ def test_every_index_finds_what_a_scan_finds_whatever_came_in_whichever_order(se
     assert all(not values for values in store._indexed.values())
 
 
-@pytest.mark.parametrize("text", ["", "latest", "-1", "1e3", "9" * 5000])
+@pytest.mark.parametrize("text", ["", "latest", "-1", "1e3", "9" * 5000], ids=lambda text: text[:9])
 def test_a_version_that_is_no_number_of_64_bits_is_taken_as_it_comes(text: str) -> None:
     store: Store[Object] = Store()
     odd = Object(metadata=ObjectMeta(name="a", namespace="default", uid="a", resource_version=text))

@@ -212,16 +212,16 @@ def name_of(obj: Object) -> str:
 
 @pytest.mark.real_control_plane
 def test_whoever_makes_what_blocks_its_owners_deletion_needs_the_owners_finalizers(
-    api: Api, here: str, documents: Documents
+    api: Api, here: str, documents: Documents, until: Until
 ) -> None:
     owner = api.apply("inferenceservices", here, documents()[1])
     service = owned_by(owner)
     maker = somebody(api, here)
-    allow(api, here, Asked("", "services", "create"))
+    allow(api, here, Asked("", "services", "create"), until)
     with pytest.raises(Refused, match="blockOwnerDeletion"):
         maker.ask("POST", path("services", here), service)
     (finalizers,) = blocking([service])
-    allow(api, here, finalizers)
+    allow(api, here, finalizers, until)
     assert maker.ask("POST", path("services", here), service)["metadata"]["ownerReferences"]
 
 
@@ -243,14 +243,28 @@ def somebody(api: Api, here: str) -> Api:
     return Api(api.server, context_of(cluster, {}), given["status"]["token"])
 
 
-def allow(api: Api, here: str, right: Asked) -> None:
-    """Give somebody one more right."""
+def allow(api: Api, here: str, right: Asked, until: Until) -> None:
+    """Give somebody one more right, once the API server has heard of it: it watches roles as we watch pods."""
     group, name = "rbac.authorization.k8s.io", right.resource.replace("/", "-")
     rule = {"apiGroups": [right.group], "resources": [right.resource], "verbs": [right.verb]}
     head = {"apiVersion": f"{group}/v1", "metadata": {"name": name}}
     of = {"roleRef": {"apiGroup": group, "kind": "Role", "name": name}, "subjects": [{**SOMEBODY, "namespace": here}]}
     api.apply("roles", here, {**head, "kind": "Role", "rules": [rule]})
     api.apply("rolebindings", here, {**head, "kind": "RoleBinding", **of})
+    until(lambda: is_allowed(api, here, right), bool)
+
+
+def is_allowed(api: Api, here: str, right: Asked) -> bool:
+    resource, _, subresource = right.resource.partition("/")
+    asked = {"resource": resource, "subresource": subresource, "group": right.group, "verb": right.verb}
+    user = f"system:serviceaccount:{here}:{SOMEBODY['name']}"
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": {**asked, "namespace": here}},
+    }
+    answer = api.ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer["status"]["allowed"])
 
 
 def test_what_is_watched_is_what_may_be_watched() -> None:

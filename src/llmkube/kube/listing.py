@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from msgspec import Struct
 
 from llmkube.kube import objects
 from llmkube.kube.errors import Gone
-from llmkube.kube.received import received
+from llmkube.kube.received import decoder, received
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,4 +53,5 @@ async def list_pages(transport: Transport, kind: Kind[T], path: str, params: Map
 
 async def _page(transport: Transport, kind: Kind[T], path: str, params: Mapping[str, str]) -> _Page[T]:
     content = await transport.request("GET", path, params=params, timeout=60.0)
-    return received(content, _Page[kind.type], f"a list of {kind.plural}")  # type: ignore[name-defined]
+    of = decoder(_Page[kind.type])  # type: ignore[name-defined]
+    return cast("_Page[T]", received(content, of, f"a list of {kind.plural}"))

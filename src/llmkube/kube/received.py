@@ -1,6 +1,7 @@
 """JSON that came over the network, read into what is expected of it; whatever it is instead is one error.
 
-    received(content: bytes, kind: type[S], expected: str) -> S
+    received(content: bytes, decoder: Decoder[S], expected: str) -> S
+    decoder(kind: type[S]) -> Decoder[S]        the same each time
 
 Bytes that are no UTF-8 and what nests without end are none of msgspec's own errors, and it looks for the former only in
 what it keeps. A Raw that passes here can be read by anybody.
@@ -9,7 +10,7 @@ what it keeps. A Raw that passes here can be read by anybody.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-_decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
+decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
 
 
-def received(content: bytes, kind: type[S], expected: str) -> S:
+def received(content: bytes, decoder: msgspec.json.Decoder[S], expected: str) -> S:
     """Return what was sent; TransportError says what was expected and how what was found begins."""
     try:
         if not content.isascii():
             content.decode()
-        return cast("S", _decoder(kind).decode(content))
+        return decoder.decode(content)
     except UNREADABLE as error:
         raise TransportError(f"expected {expected}, found {content[:80]!r}: {error}") from error

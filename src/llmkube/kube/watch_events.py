@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+import msgspec
 from msgspec import Struct
 
 from llmkube.kube import objects
@@ -58,9 +59,9 @@ class Failed(Struct, frozen=True, tag_field="type", tag="ERROR"):
 
 def decode(content: bytes, kind: Kind[T]) -> Added[T] | Modified[T] | Deleted[T] | Bookmark | Failed:
     """Return the event; TransportError for what is none."""
-    return cast("Added[T]", received(content, _event(kind.type), "a watch event in JSON"))
+    return cast("Added[T]", received(content, _decoder(kind.type), "a watch event in JSON"))
 
 
 @cache
-def _event(of: type[objects.Object]) -> Any:
-    return Added[of] | Modified[of] | Deleted[of] | Bookmark | Failed  # type: ignore[valid-type]
+def _decoder(of: type[objects.Object]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(Added[of] | Modified[of] | Deleted[of] | Bookmark | Failed)  # type: ignore[valid-type]

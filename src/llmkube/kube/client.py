@@ -10,7 +10,7 @@ import msgspec
 from llmkube.kube import objects
 from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import POD, Key, Kind
-from llmkube.kube.received import decoder, received
+from llmkube.kube.received import decoder_of, received
 from llmkube.kube.transport import APPLY_PATCH, JSON, Transport
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class Client:
 
 def decode(kind: Kind[T], content: bytes) -> T:
     """Return the Struct of a JSON object; what is not one is a TransportError."""
-    found: T = received(content, decoder(kind.type), f"a {kind.kind}")
+    found: T = received(content, decoder_of(kind.type), f"a {kind.kind}")
     return found
 
 
@@ -177,7 +177,7 @@ def _typed(kind: Kind[T], obj: Manifest) -> T:
 
 def manifest_of(content: bytes) -> Manifest:
     """Return a JSON object with every field; what is not one is a TransportError."""
-    return received(content, decoder(Manifest), "a JSON object")
+    return received(content, decoder_of(Manifest), "a JSON object")
 
 
 def _path(kind: Kind[Any], key: Key, subresource: str = "") -> str:

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from llmkube.kube import objects
 from llmkube.kube.errors import Gone
-from llmkube.kube.received import decoder, received
+from llmkube.kube.received import decoder_of, received
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,5 +53,5 @@ async def list_pages(transport: Transport, kind: Kind[T], path: str, params: Map
 
 async def _page(transport: Transport, kind: Kind[T], path: str, params: Mapping[str, str]) -> _Page[T]:
     content = await transport.request("GET", path, params=params, timeout=60.0)
-    of = decoder(_Page[kind.type])  # type: ignore[name-defined]
+    of = decoder_of(_Page[kind.type])  # type: ignore[name-defined]
     return cast("_Page[T]", received(content, of, f"a list of {kind.plural}"))

@@ -1,7 +1,7 @@
 """JSON that came over the network, read into what is expected of it; whatever it is instead is one error.
 
     received(content: bytes, decoder: Decoder[S], expected: str) -> S
-    decoder(kind: type[S]) -> Decoder[S]        the same each time
+    decoder_of(kind: type[S]) -> Decoder[S]                             the same each time
 
 Bytes that are no UTF-8 and what nests without end are none of msgspec's own errors, and it looks for the former only in
 what it keeps. A Raw that passes here can be read by anybody.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 S = TypeVar("S")
 
-decoder: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
+decoder_of: Callable[[Any], msgspec.json.Decoder[Any]] = cache(msgspec.json.Decoder)
 
 
 def received(content: bytes, decoder: msgspec.json.Decoder[S], expected: str) -> S:

@@ -170,6 +170,8 @@ async def test_an_event_of_core_may_say_little(api: Client, here: Places, left_o
     [
         ({"type": "Odd"}, "type", "has invalid value: Odd"),
         ({"note": "x" * 1025}, "message", "can have at most 1024 characters"),
+        ({"note": "ä" * 1024}, "message", "can have at most 1024 characters"),
+        ({"reason": "ä" * 128}, "reason", "can have at most 128 characters"),
         ({"deprecatedCount": 3}, "count", "needs to be unset"),
         ({"series": {"count": 1, "lastObservedTime": LATER}}, "series.count", "should be at least 2"),
     ],
@@ -179,6 +181,12 @@ async def test_a_new_event_that_says_something_odd_is_invalid(
 ) -> None:
     answer = await api.post(here.new_events, new_event(here, **more))
     assert (answer.status, answer.causes) == (422, [("FieldValueInvalid", field, f'Invalid value: "": {why}')])
+
+
+async def test_the_length_of_a_text_is_counted_in_bytes(api: Client, here: Places) -> None:
+    longest = new_event(here, note="ä" * 512, reason="ä" * 64)
+    assert (await api.post(here.new_events, longest)).status == 201
+    assert (await api.post(here.new_events, new_event(here, "two", note="ä" * 512 + "x"))).status == 422
 
 
 async def test_the_time_of_an_event_has_microseconds(api: Client, here: Places) -> None:

@@ -16,9 +16,8 @@ import msgspec
 from llmkube.controllers.indexes import (
     MODEL_INDEXES,
     POD_INDEXES,
+    SERVICE_INDEXES,
     behind,
-    by_label,
-    by_model,
     by_mounts,
     by_service,
     by_target,
@@ -54,6 +53,7 @@ from llmkube.kube.kinds import (
     Kind,
     key_of,
 )
+from llmkube.runtime.watches import owner_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,14 +157,24 @@ class Caches:
         """Return the InferenceService whose Deployment an autoscaler scales."""
         return [key for target in by_target(autoscaler) for key in self.inference_services.store.keys("label", target)]
 
+    def kept_from_deployment(self, deployment: objects.Deployment) -> list[Key]:
+        """Return the InferenceService whose Deployment's name a Deployment has that is not its own."""
+        return self._kept_from(deployment, "label")
+
+    def kept_from_service(self, service: objects.Opaque) -> list[Key]:
+        """Return the InferenceService whose Service's name a Service has that is not its own."""
+        return self._kept_from(service, "name")
+
+    def _kept_from(self, obj: objects.Object, index: str) -> list[Key]:
+        owner = owner_key(obj.metadata, INFERENCE_SERVICE)
+        return [key for key in self.inference_services.store.keys(index, str(key_of(obj))) if key != owner]
+
 
 def caches(client: Client, namespaces: Sequence[str] = ()) -> Caches:
     """Return the informers, not running yet; no namespaces means all."""
     return Caches(
         models=Informer(client, MODEL, namespaces=namespaces, indexes=MODEL_INDEXES),
-        inference_services=Informer(
-            client, INFERENCE_SERVICE, namespaces=namespaces, indexes={"label": by_label, "model": by_model}
-        ),
+        inference_services=Informer(client, INFERENCE_SERVICE, namespaces=namespaces, indexes=SERVICE_INDEXES),
         claims=Informer(client, PVC, namespaces=namespaces),
         jobs=Informer(client, JOB, namespaces=namespaces, label_selector=MADE_BY_US),
         pods=Informer(client, POD, namespaces=namespaces, label_selector=MADE_BY_US, indexes=POD_INDEXES),

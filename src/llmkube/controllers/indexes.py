@@ -17,6 +17,7 @@ from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.desired.model_volume import used
 from llmkube.desired.naming import child_name
 from llmkube.desired.reading import spec_of
+from llmkube.desired.service import service_name
 from llmkube.kube import objects
 from llmkube.kube.errors import UNREADABLE
 from llmkube.kube.kinds import DEPLOYMENT, Key
@@ -55,6 +56,11 @@ class _Templated(msgspec.Struct):
 def by_label(obj: objects.Object) -> Iterable[str]:
     """By the label's value that the operator gives to what it makes for the object."""
     return (f"{obj.metadata.namespace}/{child_name(obj.metadata.name)}",)
+
+
+def by_service_name(service: objects.CustomResource) -> Iterable[str]:
+    """By the name that its Service has: a DNS label, which other names are not."""
+    return (f"{service.metadata.namespace}/{service_name(service.metadata.name)}",)
 
 
 def by_service(obj: objects.Object) -> Iterable[str]:
@@ -141,6 +147,11 @@ def _template(deployment: objects.Deployment) -> objects.Pod | None:
         return None
 
 
+def mount_of(pod: objects.Pod) -> tuple[objects.PodSpec, bool]:
+    """All by which a pod keeps a claim on its node: one that has ended keeps its spec, and lets the claim go."""
+    return pod.spec, has_ended(pod)
+
+
 def has_pods_of_before(deployment: objects.Deployment) -> bool:
     if deployment.metadata.labels.get(NAME) != "llmkube":
         return False
@@ -166,5 +177,6 @@ def answering_for(obj: objects.EndpointSlice) -> tuple[str, tuple[objects.Endpoi
     return (labelled(obj, SERVICE_LABEL), obj.endpoints) if obj.endpoints else None
 
 
+SERVICE_INDEXES = {"label": by_label, "name": by_service_name, "model": by_model}
 MODEL_INDEXES = {"label": by_label, "claim": by_claim, "retained": by_retained}
 POD_INDEXES = {"service": by_service, "served": served, "claim": by_mounts}

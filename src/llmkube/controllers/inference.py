@@ -16,7 +16,7 @@ from llmkube.api.inference import InferenceServiceSpec
 from llmkube.api.inference_status import InferenceServiceStatus
 from llmkube.controllers.caches import with_kind
 from llmkube.controllers.inference_accessories import LOOK_AGAIN
-from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.controllers.refusal import refusal
 from llmkube.desired.accessories import accessories, fetches
 from llmkube.desired.deployment import deployment, deployment_name
 from llmkube.desired.endpoint import endpoint, external_endpoint
@@ -33,6 +33,7 @@ from llmkube.desired.route_status import not_served
 from llmkube.desired.service import service, service_name
 from llmkube.desired.service_addresses import balancer, cluster_ip
 from llmkube.kube.apply import Lag
+from llmkube.kube.errors import ApiError
 from llmkube.kube.kinds import DEPLOYMENT, INFERENCE_SERVICE, SERVICE, Key, key_of
 from llmkube.runtime.outcome import Result
 
@@ -125,8 +126,9 @@ class InferenceReconciler:
             if trouble := await self.adapters.advance(isvc, spec):
                 return replace(sight, held=trouble)
             return await self._run(isvc, spec, sight)
-        except REFUSALS as error:
-            await self._tell(isvc, replace(sight, refused=refusal(error)))
+        except ApiError as error:
+            if trouble := refusal(error):
+                await self._tell(isvc, replace(sight, refused=trouble))
             raise
 
     async def _serve(self, isvc: CustomResource, spec: InferenceServiceSpec) -> tuple[str | None, str | None]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.controllers.refusal import refusal
 from llmkube.desired.inference_plan import taken
 from llmkube.desired.pod_trouble import Trouble
-from llmkube.kube.errors import NotFound
+from llmkube.kube.errors import ApiError, NotFound
 from llmkube.kube.kinds import HTTP_ROUTE, Key
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from llmkube.kube.objects import CustomResource, Opaque
 
 LOOK_AGAIN = 60.0
-"""Seconds until what could not be made is tried again: nobody tells when a name is free or a kind is served."""
+"""Seconds until what could not be made is tried again: nobody tells when its name is free or its kind served."""
 
 
 class Setback(NamedTuple):
@@ -69,8 +69,9 @@ class InferenceAccessories:
         try:
             await self._prune(isvc, informer, keep=wanted.manifest["metadata"]["name"] if wanted else "")
             trouble = await self._make(isvc, informer, wanted) if wanted else None
-        except REFUSALS as error:
-            trouble = refusal(error)
+        except ApiError as error:
+            if (trouble := refusal(error)) is None:
+                raise
         return Setback(trouble, guards=bool(wanted and wanted.guards)) if trouble else None
 
     async def _prune(self, isvc: CustomResource, informer: Informer[Opaque], *, keep: str) -> None:

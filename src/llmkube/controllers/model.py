@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from llmkube.api.group import GROUP
 from llmkube.api.model import ModelSpec, ModelStatus
 from llmkube.controllers.caches import with_kind
-from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.controllers.refusal import refusal
 from llmkube.desired.ephemeral import placed
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.model_status import Sight, observe
@@ -22,6 +22,7 @@ from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.resolution import Known, confirmed
 from llmkube.desired.verdict import projector_trouble
 from llmkube.kube.apply import Lag
+from llmkube.kube.errors import ApiError
 from llmkube.kube.kinds import MODEL, Key
 from llmkube.runtime.outcome import Result
 
@@ -106,8 +107,9 @@ class ModelReconciler:
             return replace(sight, unwanted=True)
         try:
             sight = self._judged(spec, known, await self.fetch.advance(model, sight, spec, known))
-        except REFUSALS as error:
-            await self._tell(key, model, replace(sight, held=refusal(error)))
+        except ApiError as error:
+            if trouble := refusal(error):
+                await self._tell(key, model, replace(sight, held=trouble))
             raise
         return sight
 

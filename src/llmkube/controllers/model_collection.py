@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.caches import MADE_BY_US
 from llmkube.controllers.indexes import bytes_of, has_pods_of_before, serves
 from llmkube.controllers.model_jobs import only
-from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.controllers.refusal import refusal
 from llmkube.desired.fetch_result import Done
 from llmkube.desired.fetch_retry import PAUSE_SECONDS, retry
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.resolution import clock_time
 from llmkube.desired.retained import Place, kept_digests, place, retained
 from llmkube.desired.upkeep_job import collect_job, collect_job_name
+from llmkube.kube.errors import ApiError
 from llmkube.kube.kinds import DEPLOYMENT, JOB, POD, Key
 
 if TYPE_CHECKING:
@@ -92,8 +93,10 @@ class ModelCollection:
         """A quota or a policy in the way is told, and holds nothing else up."""
         try:
             await self.applier.apply(JOB, wanted, None)
-        except REFUSALS as error:
-            trouble = Trouble("CollectionFailed", refusal(error).message)
+        except ApiError as error:
+            if (refused := refusal(error)) is None:
+                raise
+            trouble = Trouble("CollectionFailed", refused.message)
             return replace(sight, remark=sight.remark or trouble, retry_in=PAUSE_SECONDS)
         return sight
 

@@ -16,6 +16,7 @@ from llmkube.desired.fetch_result import Done, Failure, Tick
 from llmkube.desired.fetch_retry import MENDED_ELSEWHERE, retry
 from llmkube.desired.fetch_state import Lost, fetch_state
 from llmkube.desired.pod_trouble import is_running
+from llmkube.kube.apply import LONGEST_WAIT
 from llmkube.kube.kinds import JOB, PVC, Key, key_of
 
 if TYPE_CHECKING:
@@ -54,9 +55,8 @@ class ModelFetch:
         held = claim_trouble(model, spec, known, name=name, live=claim)
         if claim is None:
             await self.stop(model)
-            if held is None and (wanted := cache.claim(model, spec, size_bytes=known.bytes_needed or 0)):
-                await self.applier.apply(PVC, wanted, None)
-            return replace(sight, held=held)
+            is_made = held is not None or await self._make(model, spec, known)
+            return replace(sight, held=held, retry_in=None if is_made else LONGEST_WAIT)
         held = await self._grow(model, sight, spec, known, claim, held=held)
         nodes = self.caches.nodes_of_claim(claim)
         remark = sight.remark or several_nodes(claim, nodes)
@@ -64,7 +64,9 @@ class ModelFetch:
         sight = replace(sight, held=held, claim=name, target=target, remark=remark)
         if claim.metadata.deletion_timestamp is not None:
             return await self._let_go(model, sight, spec, target)
-        return await self._fetch(model, sight, spec, target)
+        sight = await self._fetch(model, sight, spec, target)
+        again = self.growth.again(key_of(model), sight.held)
+        return replace(sight, retry_in=again or sight.retry_in)  # what is held has no Job that could be tried again
 
     def forget(self, key: Key) -> None:
         """The Model is gone, or its spec is refused: nothing is read or remembered of it."""
@@ -77,6 +79,20 @@ class ModelFetch:
         if kept is None:
             self.progress.leave(key_of(model))
         return kept
+
+    async def _make(self, model: CustomResource, spec: ModelSpec, known: Known) -> bool:
+        """Make the claim that nobody has seen yet; whether it was this Model that did.
+
+        Others may want the shared one at the same time, larger or smaller: the first makes it, and each takes it as it
+        is. It may go again before anybody has seen it, so that who has not made it is to look again.
+        """
+        wanted, owner = cache.claim(model, spec, size_bytes=known.bytes_needed or 0), key_of(model)
+        if wanted is None:
+            return True
+        if spec.cache.mode == "Shared":
+            return await self.applier.create(PVC, wanted, owner=owner) is not None
+        await self.applier.apply(PVC, wanted, None, owner=owner)
+        return True
 
     async def _grow(
         self,

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from llmkube.api.group import GROUP
 from llmkube.controllers.model_jobs import only
-from llmkube.controllers.refusal import REFUSALS, refusal
+from llmkube.controllers.refusal import refusal
 from llmkube.desired.damage import suspect
 from llmkube.desired.fetch_result import Done, last_words
 from llmkube.desired.fetch_retry import PAUSE_SECONDS
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.desired.upkeep_job import recheck_job, recheck_job_name
+from llmkube.kube.errors import ApiError
 from llmkube.kube.kinds import JOB
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ class ModelRecheck:
         try:
             wanted = recheck_job(model, spec, self.settings, target, done=done, cause=cause.token)
             await self.applier.apply(JOB, wanted, None)
-        except REFUSALS as error:
-            refused = Trouble("RecheckFailed", refusal(error).message)
-            return replace(sight, remark=sight.remark or refused, retry_in=PAUSE_SECONDS)
+        except ApiError as error:
+            if (refused := refusal(error)) is None:
+                raise
+            trouble = Trouble("RecheckFailed", refused.message)
+            return replace(sight, remark=sight.remark or trouble, retry_in=PAUSE_SECONDS)
         return replace(sight, remark=sight.remark or _running(name, cause.why))
 
     async def stop(self, model: CustomResource, *, keep: str = "") -> Job | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llmkube.controllers.adapter_models import AdapterModels
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.claim_growth import ClaimGrowth
-from llmkube.controllers.indexes import answering_for, use_of
+from llmkube.controllers.indexes import answering_for, mount_of, use_of
 from llmkube.controllers.inference import InferenceReconciler
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.controllers.inference_inputs import InferenceInputs
@@ -57,6 +57,9 @@ SETTLE = 0.1
 
 DEPLOYMENT_SETTLE = 0.25
 """Seconds: the Deployment controller writes several times for one change. Who answers is known from EndpointSlices."""
+
+WHOSE = attrgetter("metadata.uid", "metadata.owner_references")
+"""All of an object that somebody waits for who needs its name."""
 
 
 Background = Callable[[], Awaitable[None]]
@@ -123,7 +126,7 @@ def _models(shared: _Shared, writer: Applier, source: SourceReader) -> tuple[Con
         applier=writer,
         sources=ModelSources(resolver, source, settings),
         progress=progress,
-        fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer), settings, clock),
+        fetch=ModelFetch(known, writer, progress, ClaimGrowth(writer, clock), settings, clock),
         collection=ModelCollection(known, client, writer, settings, clock),
         recheck=ModelRecheck(known, writer, settings),
         events=shared.events,
@@ -164,7 +167,7 @@ def _watch_models(controller: Controller, known: Caches, applier: Applier) -> No
     owned(controller, known.claims, MODEL)
     mapped(controller, known.claims, known.models_of_claim)
     mapped(controller, known.pods, known.models_of_pod)
-    mapped(controller, known.pods, known.models_mounted, part=attrgetter("spec"))
+    mapped(controller, known.pods, known.models_mounted, part=mount_of)
     mapped(controller, known.pods, known.models_retaining, part=use_of)
     mapped(controller, known.pods, known.models_unread)
     mapped(controller, known.deployments, known.models_retaining, part=attrgetter("spec"))
@@ -179,6 +182,8 @@ def _watch_services(controller: Controller, known: Caches, applier: Applier) -> 
     for each in what_else_it_owns:
         owned(controller, each, INFERENCE_SERVICE, settle=SETTLE)
     owned(controller, known.models, INFERENCE_SERVICE)
+    mapped(controller, known.deployments, known.kept_from_deployment, part=WHOSE)
+    mapped(controller, known.services, known.kept_from_service, part=WHOSE)
     mapped(controller, known.models, known.services_of_model)
     mapped(controller, known.pods, known.inference_services_labelled, settle=SETTLE)
     mapped(controller, known.endpoints, known.inference_services_labelled, part=answering_for, settle=SETTLE)

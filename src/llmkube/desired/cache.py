@@ -117,9 +117,9 @@ def _requested(cache: Cache, size_bytes: int) -> str:
 
 
 def _rounded(size_bytes: int, *, floor: int = 0) -> str:
-    """A tenth more than the file, for a file system's own needs, in whole Gi."""
+    """A tenth more than the file, for a file system's own needs, in whole Gi; never what is no quantity any more."""
     needed = max(size_bytes + size_bytes // 10 + _MARGIN, floor)
-    return f"{-(-needed // _GI)}Gi"
+    return f"{min(-(-needed // _GI), int(quantity.LIMIT) // _GI)}Gi"
 
 
 def _grown(live: Mapping[str, Any], cache: Cache, size_bytes: int) -> dict[str, Any]:

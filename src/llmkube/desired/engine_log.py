@@ -4,7 +4,7 @@
     offloaded(log: str) -> int | None        layers on GPUs; None when the log does not say
 
 llama.cpp says "offloaded 31/31 layers to GPU" of what it was asked for, also on a machine without any GPU (b11669):
-only the buffers that it has made tell where the weights are.
+only the buffers that it has made tell where the weights are. The log may be anybody's: patterns are as in crash.py.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ LONGEST = 256 * 1024
 """Bytes of a log within which the start is told; a model's metadata is in them, a chat template among it."""
 _LOADING = "loading model tensors"
 _OFFLOADED = re.compile(r"offloaded (\d{1,6})/\d{1,6} layers to GPU")
-_BUFFER = re.compile(r"load_tensors:\s+(\S[^\n]{0,200}?)\s+model buffer size\s*=\s*(\d{1,12}(?:\.\d{1,3})?) MiB")
-_HOST = re.compile(r"(CPU|AMX|BLAS|ZenDNN)(_\w+)?|\w+_Host")
-"""Buffers in the host's memory: ggml's CPU backend and its companions, and what a GPU reads over the bus."""
+_BUFFER = re.compile(r"load_tensors: {1,32}(\S{1,512}) model buffer size {1,8}= {1,32}(\d{1,12}(?:\.\d{1,3})?) MiB")
+_HOST = frozenset({"CPU", "AMX", "BLAS", "ZenDNN"})
+"""Buffers in the host's memory: ggml's CPU backend and its companions; and see `_is_on_host`."""
 
 
 def log_part(*, has_gpus: bool) -> PodPart:
@@ -38,7 +38,12 @@ def offloaded(log: str) -> int | None:
     buffers = _BUFFER.findall(told)
     if not loading or not buffers:
         return None
-    if not any(float(size) > 0 and not _HOST.fullmatch(device) for device, size in buffers):
+    if not any(float(size) > 0 and not _is_on_host(device) for device, size in buffers):
         return 0
     layers = _OFFLOADED.search(told)
     return int(layers[1]) if layers else None
+
+
+def _is_on_host(device: str) -> bool:
+    """A GPU reads what is called by its backend and `_Host` over the bus."""
+    return device.endswith("_Host") or device.partition("_")[0] in _HOST

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from llmkube.api import quantity
 from llmkube.api.conditions import AVAILABLE
 from llmkube.api.inference_status import Plan, PlanMemory
@@ -93,7 +95,8 @@ def decided(spec: InferenceServiceSpec, inputs: Inputs, settings: OperatorSettin
     image = engine_image(spec, model, settings)
     trouble = _extra(spec, image.build) or image_trouble(image, spec, model) or gpu_trouble(spec, model)
     trouble = trouble or row_trouble(model, gpus(spec, model), image.build)
-    return trouble or mode_trouble(spec, unpacked(layout_of(inputs.served.status))) or engine_plan(spec, inputs)
+    trouble = trouble or mode_trouble(spec, unpacked(layout_of(inputs.served.status)))
+    return trouble or _tellable(spec, model, engine_plan(spec, inputs))
 
 
 def _extra(spec: InferenceServiceSpec, build: Build) -> Trouble | None:
@@ -101,8 +104,21 @@ def _extra(spec: InferenceServiceSpec, build: Build) -> Trouble | None:
     return Trouble("ExtraArgsRefused", one_line("; ".join(lines))) if lines else None
 
 
+def _tellable(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan | Trouble) -> EnginePlan | Trouble:
+    """A stranger's header may come to numbers that no status can hold: said before anything is applied."""
+    try:
+        if not isinstance(engine, Trouble):
+            published(spec, model, engine)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        found = f"{first['input']} for {'.'.join(map(str, first['loc']))}"
+        said = f"expected what comes to a plan that a status can hold, found {found}; name another file in its source"
+        return Trouble("LayoutUnusable", one_line(f"status.memory.layout of the Model: {said}"))
+    return engine
+
+
 def published(spec: InferenceServiceSpec, model: ModelSpec, engine: EnginePlan) -> Plan | None:
-    """Return the plan as the status has it; None when the model's layers are not known."""
+    """Return a plan that was `decided` as the status has it; None when the model's layers are not known."""
     if engine.total is None:
         return None
     host, found = needs(spec, model, engine).planned, engine.memory

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.api.model import GGUFFacts, ModelMemory, Projector, Tokenizer
 from llmkube.desired.conditions import one_line
-from llmkube.desired.resolution import Known
+from llmkube.desired.resolution import Known, with_weights
 from llmkube.desired.verdict import projector_trouble
 from llmkube.gguf.errors import GGUFError
 from llmkube.gguf.packed import packed
@@ -50,8 +50,7 @@ def with_projector(model: Known, source: str, found: Resolved) -> Known:
         raise GGUFError(trouble.reason, trouble.message)
     size = _size(found.size_bytes)
     projector = Projector(source=source, size_bytes=size, etag=_text(found.etag, _LINE), sha256=found.sha256)
-    needs = model.memory and model.memory.model_copy(update={"weights": model.memory.weights + (size or 0)})
-    return replace(model, projector=projector, memory=needs)
+    return replace(model, projector=projector, memory=model.memory and with_weights(model.memory, size or 0))
 
 
 def published(facts: ModelFacts) -> GGUFFacts:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from llmkube.desired.conditions import one_line, reason_of
 from llmkube.desired.crash import crash
-from llmkube.desired.fetch_result import Failure, last_words
+from llmkube.desired.fetch_result import LONGEST, Failure, last_words
 from llmkube.desired.pod_part import CONTAINER
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ UNSCHEDULABLE = "Unschedulable"
 CRASHED = "CrashLoopBackOff"
 _LASTING_AFTER = 2  # restarts: what a first start meets may be gone at the next
 _SYNONYMS = {"ImagePullBackOff": "ErrImagePull"}
-_PULLED_BEFORE = re.compile(r'^Back-off pulling image "[^"]*": ErrImagePull: ')
+_PULLED_BEFORE = re.compile(r'Back-off pulling image "[^"]{0,1024}": ErrImagePull: ')
 """What a kubelet puts before the error of the last pull while it waits for the next, and leaves out while it pulls."""
 
 
@@ -81,12 +81,17 @@ def _of_container(pod: Pod, container: ContainerStatus) -> Trouble | None:
         return _crashed(pod, container, last, "it is restarted")
     if waiting and waiting.reason not in STARTING:
         reason = reason_of(_SYNONYMS.get(waiting.reason, waiting.reason), otherwise="Waiting")
-        return _of(pod, reason, _PULLED_BEFORE.sub("", waiting.message) or reason, container)
+        return _of(pod, reason, _of_pull(waiting.message) or reason, container)
     if ended and ended.exit_code != 0:
         return _crashed(pod, container, ended, "")
     if last and last.exit_code != 0 and not container.ready:
         return _crashed(pod, container, last, "it was restarted")
     return None
+
+
+def _of_pull(message: str) -> str:
+    before = _PULLED_BEFORE.match(message)
+    return message[before.end() if before else 0 :]
 
 
 def _crashed(pod: Pod, container: ContainerStatus, ended: ContainerStateTerminated, after: str) -> Trouble:
@@ -104,5 +109,5 @@ def _of(pod: Pod, reason: str, why: str, container: ContainerStatus | None = Non
 
 
 def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
+    lines = text[-LONGEST:].strip().splitlines()
     return lines[-1] if lines else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmkube.api.conditions import RESOLVED
+from llmkube.desired.fetch_result import LARGEST
 from llmkube.desired.pod_trouble import Trouble
 from llmkube.gguf.packed import is_current
 from llmkube.models.licence import is_allowed
@@ -87,8 +88,13 @@ def confirmed(known: Known, done: Done) -> Known:
     if needs is not None and needs.layout is None and known.memory is not None and is_same:
         needs = needs.model_copy(update={"layout": known.memory.layout})
     if needs is not None and done.projector is not None:
-        needs = needs.model_copy(update={"weights": needs.weights + done.projector.bytes})
+        needs = with_weights(needs, done.projector.bytes)
     return replace(known, facts=facts, memory=needs or known.memory)
+
+
+def with_weights(memory: ModelMemory, more: int) -> ModelMemory:
+    """Return it with so many bytes more of weights; nobody validates a copy, and an API server refuses more."""
+    return memory.model_copy(update={"weights": min(memory.weights + more, LARGEST)})
 
 
 def _are_the_same(known: Known, done: Done) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from llmkube.api.group import GROUP
 from llmkube.kube import objects
 from llmkube.kube.diff import covers, same
-from llmkube.kube.errors import NotFound
+from llmkube.kube.errors import AlreadyExists, NotFound
 from llmkube.kube.kinds import Key, Kind, key_of
 from llmkube.kube.store import version
 from llmkube.kube.transport import MERGE_PATCH
@@ -65,9 +65,12 @@ class Applier:
         self.writes = 0
         self.waits_given_up = 0
 
-    async def apply(self, kind: Kind[T], desired: Manifest, live: T | None, *, replicas: int | None = None) -> T | None:
+    async def apply(
+        self, kind: Kind[T], desired: Manifest, live: T | None, *, owner: Key | None = None, replicas: int | None = None
+    ) -> T | None:
         """Apply the whole intent for an object; return what was written, None when nothing had to be.
 
+        `owner` is whose reconcile waits for it, where that is not the one that controls the object.
         `replicas` is `spec.replicas` as somebody else sets it: no part of the intent, and said again with every write.
         Left out it would be taken away where nobody else has set it yet, and then it is 1.
         """
@@ -76,9 +79,20 @@ class Applier:
             return None
         wanted = wanted if replicas is None else with_replicas(wanted, replicas, live)
         written = await self._client.apply(kind, wanted, manager=self._manager)
-        self._remember(owner_of(wanted), kind, written)
+        owner = owner or owner_of(wanted)
+        self._remember(owner, kind, written)
         if live is None:
-            self._made.add(owner_of(wanted))
+            self._made.add(owner)
+        return written
+
+    async def create(self, kind: Kind[T], desired: Manifest, *, owner: Key) -> T | None:
+        """Make what several owners want; None when there is one of its name, which stays as it is, whatever it is."""
+        try:
+            written = await self._client.create(kind, with_hash(desired), manager=self._manager)
+        except AlreadyExists:
+            return None
+        self._remember(owner, kind, written)
+        self._made.add(owner)
         return written
 
     async def apply_status(self, kind: Kind[T], key: Key, status: Manifest, live: objects.CustomResource) -> bool:

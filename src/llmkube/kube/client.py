@@ -10,7 +10,8 @@ import msgspec
 from llmkube.kube import objects
 from llmkube.kube.errors import NotFound
 from llmkube.kube.kinds import POD, Key, Kind
-from llmkube.kube.received import decoder_of, received
+from llmkube.kube.listing import list_pages
+from llmkube.kube.received import decoder_of, received, unexpected
 from llmkube.kube.transport import APPLY_PATCH, JSON, Transport
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ Manifest = dict[str, Any]
 Manifests = list[Manifest]
 Objects = list[T]
 
-PAGE = 500
 LOG_IDLE_TIMEOUT = 3600.0
 LOG_BYTES = 1 << 20
 
@@ -56,21 +56,16 @@ class Client:
         self, kind: Kind[T], namespace: str | None = None, *, label_selector: str = "", field_selector: str = ""
     ) -> Manifests:
         """Return the objects with every field they have, page by page."""
-        params = {"limit": str(PAGE), "labelSelector": label_selector, "fieldSelector": field_selector}
-        params = {name: value for name, value in params.items() if value}
-        found: Manifests = []
-        while True:
-            page = manifest_of(await self.transport.request("GET", kind.path(namespace), params=params))
-            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
-            more = (page.get("metadata") or {}).get("continue")
-            if not more:
-                return found
-            params["continue"] = more
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        params = {name: value for name, value in selectors.items() if value}
+        found, _ = await list_pages(self.transport, kind.path(namespace), params, Manifest)
+        return [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in found]
 
-    async def create(self, kind: Kind[T], obj: Manifest) -> T:
-        """Create an object; raise AlreadyExists."""
+    async def create(self, kind: Kind[T], obj: Manifest, *, manager: str = "") -> T:
+        """Create an object, as a field manager (the User-Agent's, where none is named); raise AlreadyExists."""
         path = kind.path(obj["metadata"].get("namespace"))
-        return decode(kind, await self.transport.request("POST", path, body=msgspec.json.encode(obj)))
+        params = {"fieldManager": manager} if manager else None
+        return decode(kind, await self.transport.request("POST", path, params=params, body=msgspec.json.encode(obj)))
 
     async def replace(self, kind: Kind[T], obj: Manifest) -> T:
         """Replace an object; raise Conflict when its resourceVersion is not the current one."""
@@ -83,9 +78,11 @@ class Client:
         if uid:
             options["preconditions"] = {"uid": uid}
         try:
-            await self.transport.request("DELETE", _path(kind, key), body=msgspec.json.encode(options))
+            content = await self.transport.request("DELETE", _path(kind, key), body=msgspec.json.encode(options))
         except NotFound:
             return False
+        if manifest_of(content).get("kind") not in {"Status", kind.kind}:
+            raise unexpected(f"a Status or a {kind.kind}", content)
         return True
 
     async def patch(
@@ -116,12 +113,9 @@ class Client:
         manager: str,
         force: bool = True,
         subresource: str = "",
-        dry_run: bool = False,
     ) -> T:
         """Server-side apply (KEP-555) of the full intent of one field manager."""
         params = {"fieldManager": manager, "force": "true" if force else "false"}
-        if dry_run:
-            params["dryRun"] = "All"
         key = Key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         body = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
         return await self.patch(kind, key, body, content_type=APPLY_PATCH, subresource=subresource, params=params)
@@ -166,8 +160,13 @@ class Client:
 
 
 def decode(kind: Kind[T], content: bytes) -> T:
-    """Return the Struct of a JSON object; what is not one is a TransportError."""
+    """Return the Struct of an object that the API server keeps; TransportError for what is not one of this kind.
+
+    A gateway's own JSON, `{"status": "ok"}`, would pass for an object without anything in it: a renewed lease, even.
+    """
     found: T = received(content, decoder_of(kind.type), f"a {kind.kind}")
+    if found.kind != kind.kind or not found.metadata.name or not found.metadata.resource_version:
+        raise unexpected(f"a {kind.kind} with a name and a version", content)
     return found
 
 

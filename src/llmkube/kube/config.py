@@ -1,90 +1,52 @@
 """Where the API server is and how to show who we are: a kubeconfig, or the service account of a pod.
 
-kubernetes-asyncio reads exec plugins and cloud auth providers; importing it costs more than a second, so a kubeconfig
-with a token or a client certificate, the usual ones, is read here.
+    load(kubeconfig, context) -> ClusterConfig      whatever is wrong with it is a ConfigError or TrustError
+    from_kubeconfig(path, context), in_cluster()
+
+What a kubeconfig says is read in kubeconfig.py, what its users show in credentials.py and exec_plugin.py.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import os
 import ssl
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import yaml
+from llmkube.kube.credentials import (
+    Basic,
+    ConfigError,
+    Credentials,
+    Impersonating,
+    Remembered,
+    StaticToken,
+    TokenFile,
+    impersonation,
+    of_auth_provider,
+    token_of,
+)
+from llmkube.kube.exec_plugin import ExecPlugin
+from llmkube.kube.kubeconfig import EXEC_EXTENSION, Chosen, chosen
+from llmkube.kube.trust import Trust, present, trusting
 
-from llmkube.kube.errors import KubeError
-from llmkube.kube.trust import Trust, trusting
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "ClusterConfig",
+    "ConfigError",
+    "Credentials",
+    "StaticToken",
+    "TokenFile",
+    "default_kubeconfig",
+    "from_kubeconfig",
+    "in_cluster",
+    "load",
+]
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-
-
-class ConfigError(KubeError):
-    """No usable configuration; the message says what was looked for and what to do."""
-
-
-class Credentials(Protocol):
-    """Gives the headers that authenticate a request."""
-
-    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        """Return the headers; with `refresh`, after a 401, new ones where there can be any."""
-
-
-@dataclass(frozen=True)
-class StaticToken:
-    """A token written in the kubeconfig, or none at all (client certificates)."""
-
-    token: str = field(default="", repr=False)
-
-    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
-
-
-@dataclass(frozen=True)
-class TokenFile:
-    """A projected token, which the kubelet rotates: read again for each connection that asks."""
-
-    path: Path
-
-    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        try:
-            return {"Authorization": f"Bearer {self.path.read_text().strip()}"}
-        except OSError as error:
-            raise ConfigError(f"token file {self.path}: {error.strerror}; mount a service account token") from error
-
-
-class PluginCredentials:
-    """An exec plugin or auth provider, run by kubernetes-asyncio; run again, once for all, when the server says 401."""
-
-    def __init__(self, kubeconfig: Path, context: str) -> None:
-        self._kubeconfig = kubeconfig
-        self._context = context
-        self._headers: dict[str, str] = {}
-        self._asking = asyncio.Lock()
-
-    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        known = self._headers
-        async with self._asking:
-            if not self._headers or (refresh and self._headers is known):
-                self._headers = {"Authorization": await self._token()}
-        return self._headers
-
-    async def _token(self) -> str:
-        from kubernetes_asyncio import client, config
-
-        loaded, where = client.Configuration(), f"{self._kubeconfig} (context {self._context})"
-        try:
-            await config.load_kube_config(str(self._kubeconfig), self._context, client_configuration=loaded)
-        except (config.ConfigException, OSError, ValueError, KeyError) as error:
-            raise ConfigError(f"{where}: its credential plugin failed: {error}") from error
-        token = await loaded.get_api_key_with_prefix("BearerToken") or loaded.api_key.get("authorization", "")
-        if not token:
-            raise ConfigError(f"{where}: its credential plugin gave no token; use one that does")
-        return str(token)
 
 
 @dataclass(frozen=True)
@@ -95,7 +57,12 @@ class ClusterConfig:
     namespace: str
     credentials: Credentials
     tls: Trust | None = None
+    """To be asked for its context after the credentials for their headers: a plugin gives both."""
     origin: str = ""
+    proxy: str = field(default="", repr=False)
+    """URL of the HTTP proxy on the way there, which may hold a password; empty for none."""
+    server_hostname: str = ""
+    """The name that the server's certificate must have; empty for the one in its URL."""
 
 
 async def load(kubeconfig: Path | None = None, context: str | None = None) -> ClusterConfig:
@@ -126,7 +93,10 @@ def in_cluster() -> ClusterConfig:
     if not host:
         raise ConfigError("KUBERNETES_SERVICE_HOST is not set: this pod has no way to its API server")
     host = f"[{host}]" if ":" in host else host
-    namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    try:
+        namespace = (SERVICE_ACCOUNT / "namespace").read_text().strip()
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"{SERVICE_ACCOUNT}/namespace cannot be read: {error}; mount a service account") from error
     authority, origin = SERVICE_ACCOUNT / "ca.crt", "the pod's service account"
     tls = Trust(lambda: trusting(cafile=authority), files=[authority], origin=origin)
     return ClusterConfig(f"https://{host}:{port}", namespace, TokenFile(SERVICE_ACCOUNT / "token"), tls, origin)
@@ -134,77 +104,114 @@ def in_cluster() -> ClusterConfig:
 
 def from_kubeconfig(path: Path, context: str | None = None) -> ClusterConfig:
     """Return the cluster of one context of a kubeconfig; its current one by default."""
-    content = _read(path)
-    name = context or content.get("current-context") or ""
-    chosen = _entry(path, content, "contexts", name)["context"]
-    cluster = _entry(path, content, "clusters", chosen.get("cluster", ""))["cluster"]
-    user = _entry(path, content, "users", chosen["user"])["user"] if chosen.get("user") else {}
-    server = str(cluster.get("server", "")).rstrip("/")
+    found = chosen(path, context)
+    server = (found.cluster.server or "").rstrip("/")
     if not server:
-        raise ConfigError(f"{path}: cluster {chosen.get('cluster')!r} has no server")
+        raise ConfigError(f"{found.origin}: its cluster has no server; set one")
+    credentials = _credentials(found)
+    is_tls = server.startswith("https")
     return ClusterConfig(
         server,
-        chosen.get("namespace") or "default",
-        _credentials(path, name, user),
-        _tls(path, cluster, user) if server.startswith("https") else None,
-        f"{path} (context {name})",
+        found.namespace,
+        _impersonating(found, credentials),
+        _tls(found, credentials.pair if isinstance(credentials, Remembered) else _no_pair) if is_tls else None,
+        found.origin,
+        found.proxy,
+        (found.cluster.tls_server_name or "") if is_tls else "",
     )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a kubeconfig: {error}") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected a kubeconfig, found {type(content).__name__}")
-    return content
-
-
-def _entry(path: Path, content: dict[str, Any], section: str, name: str) -> dict[str, Any]:
-    for each in content.get(section) or []:
-        if each.get("name") == name:
-            return dict(each)
-    known = ", ".join(str(each.get("name")) for each in content.get(section) or []) or "none"
-    raise ConfigError(f"{path}: no {section.rstrip('s')} {name!r}; it has: {known}")
-
-
-def _credentials(path: Path, context: str, user: dict[str, Any]) -> Credentials:
-    if user.get("token"):
-        return StaticToken(user["token"])
-    if user.get("tokenFile"):
-        return TokenFile(path.parent / user["tokenFile"])
-    if user.get("exec") or user.get("auth-provider"):
-        return PluginCredentials(path, context)
+def _credentials(found: Chosen) -> Credentials:
+    """As client-go prefers them: a token's file, the token, name and password, a plugin, a provider."""
+    user, path = found.user, found.path
+    token = token_of(user.token, f"{found.origin}: its user's token") if user.token else ""
+    if (token or user.token_file) and (user.username or user.password):
+        raise ConfigError(f"{found.origin}: its user has both a token and a username; leave one of them out")
+    if user.token_file:
+        return TokenFile(path.parent / user.token_file, token)
+    if token:
+        return StaticToken(token)
+    if user.username or user.password:
+        return Basic(user.username or "", user.password or "")
+    if user.exec is not None:
+        return Remembered(ExecPlugin(user.exec, lambda: _told(found), kubeconfig=path, context=found.context).give)
+    if user.auth_provider:
+        return Remembered(lambda: of_auth_provider(path, found.context))
     return StaticToken()
 
 
-def _tls(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Trust:
-    named = (cluster.get("certificate-authority"), user.get("client-certificate"), user.get("client-key"))
-    files = [path.parent / each for each in named if each]
-    return Trust(lambda: _context(path, cluster, user), files=files, origin=str(path))
-
-
-def _context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
-    data = cluster.get("certificate-authority-data")
-    file = cluster.get("certificate-authority")
-    context = trusting(
-        cafile=path.parent / file if file else None, cadata=base64.b64decode(data).decode() if data else None
+def _impersonating(found: Chosen, credentials: Credentials) -> Credentials:
+    user = found.user
+    somebody = impersonation(
+        user.as_user or "",
+        user.as_uid or "",
+        user.as_groups or [],
+        user.as_user_extra or {},
+        where=f"{found.origin}: its user",
     )
-    if cluster.get("insecure-skip-tls-verify"):
+    return Impersonating(credentials, somebody) if somebody else credentials
+
+
+def _told(found: Chosen) -> dict[str, Any]:
+    """What a plugin is told of the cluster: spec.cluster of an ExecCredential; what is not set is left out."""
+    cluster = found.cluster
+    try:
+        authority = found.content(
+            "certificate-authority", cluster.certificate_authority, cluster.certificate_authority_data
+        )
+    except OSError as error:
+        raise ConfigError(f"{found.origin}: its certificate-authority cannot be read: {error}; correct it") from error
+    own = (each.extension for each in cluster.extensions or () if each.name == EXEC_EXTENSION)
+    told = {
+        "server": cluster.server,
+        "tls-server-name": cluster.tls_server_name,
+        "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
+        "certificate-authority-data": base64.b64encode(authority).decode(),
+        "proxy-url": cluster.proxy_url,
+        "disable-compression": cluster.disable_compression,
+        "config": next(own, None),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _no_pair() -> tuple[bytes, bytes] | None:
+    return None
+
+
+def _tls(found: Chosen, pair: Callable[[], tuple[bytes, bytes] | None]) -> Trust:
+    """`pair` is the client certificate, with its key, that a plugin gave; what the kubeconfig says comes before it."""
+    cluster, user = found.cluster, found.user
+    named = (
+        (cluster.certificate_authority, cluster.certificate_authority_data),
+        (user.client_certificate, user.client_certificate_data),
+        (user.client_key, user.client_key_data),
+    )
+    if any(named[1]) and not any(named[2]):
+        raise ConfigError(f"{found.origin}: its user has a client-certificate but no client-key; add one")
+    files = [found.path.parent / file for file, data in named if file and not data]
+    return Trust(lambda: _context(found, pair()), files=files, origin=str(found.path), held=pair)
+
+
+def _context(found: Chosen, given: tuple[bytes, bytes] | None) -> ssl.SSLContext:
+    cluster = found.cluster
+    authority = (cluster.certificate_authority, cluster.certificate_authority_data)
+    # Bundles have names in their comments, in any alphabet; PEM itself is ASCII.
+    pem = found.content("certificate-authority", *authority).decode("ascii", "ignore")
+    if any(authority) and not pem:
+        raise ValueError("its certificate-authority is empty")  # without this the system's would be trusted
+    context = trusting(cadata=pem or None)
+    if cluster.insecure_skip_tls_verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    _load_client_certificate(context, path, user)
+    if (pair := _client_certificate(found) or given) is not None:
+        present(context, *pair)
     return context
 
 
-def _load_client_certificate(context: ssl.SSLContext, path: Path, user: dict[str, Any]) -> None:
-    """Load the pair; OpenSSL reads only files, so inline data goes through one that nobody else can open."""
-    if user.get("client-certificate"):
-        context.load_cert_chain(path.parent / user["client-certificate"], path.parent / user["client-key"])
-    elif user.get("client-certificate-data"):
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-            for part in ("client-certificate-data", "client-key-data"):
-                file.write(base64.b64decode(user[part]) + b"\n")
-            file.flush()
-            context.load_cert_chain(file.name)
+def _client_certificate(found: Chosen) -> tuple[bytes, bytes] | None:
+    """The certificate and key that the kubeconfig holds or names, each in its own way; nothing where there is none."""
+    user = found.user
+    if not (user.client_certificate or user.client_certificate_data):
+        return None
+    certificate = found.content("client-certificate", user.client_certificate, user.client_certificate_data)
+    return certificate, found.content("client-key", user.client_key, user.client_key_data)

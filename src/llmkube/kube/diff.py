@@ -3,9 +3,14 @@
     covers(live, desired)   every field of `desired` stands in `live` with an equal value; what else is there is others'
     same(live, desired)     they are equal but for empty values
 
-Equal is as the API server sees it: quantities by value, an empty map, list or text like none at all, a false or zero
-like none where it was left out, and the items of the lists that server-side apply merges by their keys (KEP-555),
-wherever they stand. A map that is applied as a whole has no room for others' fields.
+Equal is as the API server sees it: quantities by value, and the items of the lists that server-side apply merges by
+their keys (KEP-555), wherever they stand. What is wanted and is not there is a difference, unless the API server leaves
+it out: an empty text or list anywhere, a zero, false or empty map only where the field's Go type has no pointer (ZEROS,
+MAPS). A pointer that is not set means something else than false or 0, and often less secure: without
+automountServiceAccountToken a token is mounted.
+
+What is applied as a whole (WHOLE) has no room for others' fields. No default is set within it either, and there an
+empty selector, which selects all, is another than none.
 """
 
 from __future__ import annotations
@@ -31,7 +36,31 @@ LIST_KEYS: dict[str, tuple[str, ...]] = {
 PORT_KEYS = {"spec": ("port", "protocol"), "containers": ("containerPort", "protocol")}
 QUANTITIES = frozenset({"limits", "requests", "capacity", "hard", "sizeLimit", "divisor"})
 SETS = frozenset({"finalizers"})
-ATOMIC_MAPS = frozenset({"selector", "nodeSelector"})
+SELECTORS = frozenset({"selector", "podSelector", "namespaceSelector", "labelSelector", "nodeSelector"})
+WHOLE = SELECTORS | {"from", "to", "tolerations", "nodeSelectorTerms", "secretKeyRef", "configMapKeyRef"}
+"""Maps and lists that are atomic (k8s.io/api: structType, mapType, listType) and in which nothing has a default."""
+ZEROS = frozenset(
+    {
+        "hostIPC",
+        "hostNetwork",
+        "hostPID",
+        "hostPort",
+        "initialDelaySeconds",
+        "minReadySeconds",
+        "paused",
+        "publishNotReadyAddresses",
+        "readOnly",
+        "stdin",
+        "stdinOnce",
+        "tty",
+    }
+)
+"""Fields that are left out when false or 0: `omitempty` without a pointer, and no default, in the Go structs of
+k8s.io/api v0.37.2 that what we apply is made of (core, apps, batch, networking.k8s.io, policy)."""
+MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "limits", "requests"})
+"""Fields that are left out when they are an empty map: Go maps. A struct stays there, as {}."""
+TEXTS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "selector"})
+"""Maps of texts, in which an empty text is a value as any other."""
 DEFAULTS = {"protocol": "TCP"}
 
 
@@ -60,23 +89,32 @@ def is_empty(value: Any) -> bool:
 def _covers(live: Any, desired: Any, name: str, parent: str) -> bool:
     if type(live) is type(desired) and live == desired:
         return True  # most of it, and compared without a call for each field
-    if is_empty(desired):
-        return is_empty(live) or isinstance(desired, dict)
-    if name in ATOMIC_MAPS:
-        return same(live, desired)
+    if parent in TEXTS:
+        return False
+    if name in WHOLE or live is None or (is_empty(desired) and not isinstance(desired, dict)):
+        return bool(_kept({name: live}) == _kept({name: desired}))
     if isinstance(desired, dict):
-        return _covers_map(live, desired, name)
+        return isinstance(live, dict) and _covers_map(live, desired, name)
     if isinstance(desired, list | tuple):
         return isinstance(live, list | tuple) and _covers_list(live, desired, name, parent)
-    if parent in QUANTITIES or name in QUANTITIES:
-        return _is_same_quantity(live, desired)
-    if live is None:
-        return desired is False or desired == 0
-    return type(live) is type(desired) and bool(live == desired)
+    return (parent in QUANTITIES or name in QUANTITIES) and _is_same_quantity(live, desired)
 
 
-def _covers_map(live: Any, desired: dict[str, Any], name: str) -> bool:
-    live = live if isinstance(live, dict) else {}
+def _kept(value: Any, name: str = "") -> Any:
+    """What the API server keeps of a field's value."""
+    if isinstance(value, dict):
+        kept = {field: _kept(below, field) for field, below in value.items()}
+        return {field: below for field, below in kept.items() if name in TEXTS or not _is_left_out(below, field)}
+    return [_kept(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _is_left_out(value: Any, name: str) -> bool:
+    if isinstance(value, dict):
+        return not value and name in MAPS
+    return is_empty(value) or (not value and name in ZEROS)
+
+
+def _covers_map(live: dict[str, Any], desired: dict[str, Any], name: str) -> bool:
     return all(_covers(live.get(field), value, field, name) for field, value in desired.items())
 
 

@@ -1,7 +1,7 @@
 """What can go wrong with a request, as one tree.
 
 KubeError
-├── TransportError          no answer: refused, reset, timed out, not JSON
+├── TransportError          no answer: refused, reset, timed out, not JSON, not what was asked for, a redirect
 ├── FencedError             not sent: this process may not be the leader any more
 └── ApiError                an answer that is not a success (status, reason, message of the Status object)
     ├── Unauthorized 401    ├── Forbidden 403     ├── NotFound 404
@@ -107,18 +107,20 @@ UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 class _Status(msgspec.Struct):
     reason: str = ""
     message: str = ""
-    code: int = 0
     details: Any = None
 
 
 def from_response(status: int, body: bytes) -> ApiError:
-    """Return the error of an answer; its body may be a Status object or anything a proxy invents."""
+    """Return the error of an answer; its body may be a Status object or anything a proxy invents.
+
+    The status decides, whatever code the body tells: that of a gateway can be one of its own (gRPC's 16 is a 401).
+    """
     try:
         said = msgspec.json.decode(body, type=_Status)
     except UNREADABLE:
         text = body[:200].decode(errors="replace").strip()
         said = _Status(message=f"HTTP {status}: {text or 'empty answer'}")
-    return of_status(said.code or status, said.reason, said.message, said.details)
+    return of_status(status, said.reason, said.message, said.details)
 
 
 def of_status(code: int, reason: str, message: str, details: Any = None) -> ApiError:
@@ -133,4 +135,5 @@ def of_status(code: int, reason: str, message: str, details: Any = None) -> ApiE
 
 def _has_cause(details: Any, cause: str) -> bool:
     causes = details.get("causes") if isinstance(details, dict) else None
-    return any(isinstance(each, dict) and each.get("reason") == cause for each in causes or ())
+    causes = causes if isinstance(causes, list) else []
+    return any(isinstance(each, dict) and each.get("reason") == cause for each in causes)

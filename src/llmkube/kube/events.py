@@ -30,6 +30,9 @@ BURST, REFILL = 25, 300.0
 SIMILAR, SIMILAR_WITHIN = 10, 600.0
 REMEMBERED = 4096
 NOTE_LIMIT = 1024
+"""Bytes of UTF-8: Go's len(), NoteLengthLimit of Kubernetes' pkg/apis/core/validation/events.go."""
+NAME_LIMIT = 200
+"""Characters of the object's name in the event's; 17 more make it one, of the 253 that a name may have."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -86,7 +89,7 @@ class Similar:
             self.notes.add(note)
         if note in self.notes:
             return note
-        self.combined = self.combined or f"(combined from similar events): {note}"[:NOTE_LIMIT]
+        self.combined = self.combined or cut(f"(combined from similar events): {note}")
         return self.combined
 
 
@@ -108,7 +111,7 @@ class EventRecorder:
         """Note that something happened to an object; the same thing again only counts up."""
         about = (regarding.metadata.uid, type, reason, action)
         similar = _recent(self._similar, about, Similar(self._clock.monotonic()))
-        series = Series(*about, similar.note_of(note[:NOTE_LIMIT], self._clock.monotonic()))
+        series = Series(*about, similar.note_of(cut(note), self._clock.monotonic()))
         budget = _recent(self._budgets, series.uid, Budget(BURST, self._clock.monotonic()))
         name, count = _recent(self._counts, series, (self._name(regarding, series), 0))
         self._counts[series] = (name, count + 1)
@@ -150,7 +153,8 @@ class EventRecorder:
 
     def _name(self, regarding: objects.Object, series: Series) -> str:
         seed = f"{series}{self._clock.now().isoformat()}"
-        return f"{regarding.metadata.name[:200]}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
+        about = regarding.metadata.name[:NAME_LIMIT].rstrip("-.")  # no part of a name ends in either
+        return f"{about}.{hashlib.sha256(seed.encode()).hexdigest()[:16]}"
 
     def _manifest(self, regarding: objects.Object, series: Series, name: str) -> Manifest:
         return {
@@ -173,6 +177,14 @@ class EventRecorder:
                 "resourceVersion": regarding.metadata.resource_version,
             },
         }
+
+
+def cut(note: str) -> str:
+    """Return the beginning of a note, in whole characters, that is no longer than the API server takes.
+
+    Half of a surrogate pair, which a text from outside may hold, is no character: it becomes a question mark.
+    """
+    return note.encode(errors="replace")[:NOTE_LIMIT].decode(errors="ignore")
 
 
 def _recent(known: OrderedDict[K, V], key: K, new: V) -> V:

@@ -174,7 +174,7 @@ class LeaderElector:
         except Conflict:
             return False
         self._observe(written)
-        return True
+        return self._holder() == self.identity
 
     def _doubt(self) -> None:
         """A lease in our name that we do not lead with was made by a request whose answer was lost: as `_create`."""

@@ -2,6 +2,7 @@
 
     received(content: bytes, decoder: Decoder[S], expected: str) -> S
     decoder_of(kind: type[S]) -> Decoder[S]                             the same each time
+    unexpected(expected: str, content: bytes, why: str) -> TransportError
 
 Bytes that are no UTF-8 and what nests without end are none of msgspec's own errors, and it looks for the former only in
 what it keeps. A Raw that passes here can be read by anybody.
@@ -31,4 +32,9 @@ def received(content: bytes, decoder: msgspec.json.Decoder[S], expected: str) ->
             content.decode()
         return decoder.decode(content)
     except UNREADABLE as error:
-        raise TransportError(f"expected {expected}, found {content[:80]!r}: {error}") from error
+        raise unexpected(expected, content, f": {error}") from error
+
+
+def unexpected(expected: str, content: bytes, why: str = "") -> TransportError:
+    """Return the error that shows how what was found begins."""
+    return TransportError(f"expected {expected}, found {content[:80]!r}{why}")

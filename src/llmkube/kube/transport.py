@@ -9,24 +9,16 @@ import asyncio
 import random
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
 from llmkube import __version__
+from llmkube.kube.answers import NETWORK, expect_success, lines, refusal
 from llmkube.kube.connection import connection
-from llmkube.kube.errors import (
-    ApiError,
-    FencedError,
-    ServerError,
-    TooManyRequests,
-    TransportError,
-    Unauthorized,
-    from_response,
-)
+from llmkube.kube.errors import FencedError, ServerError, TooManyRequests, TransportError, Unauthorized
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractContextManager
     from types import TracebackType
@@ -42,9 +34,7 @@ ATTEMPTS = 4
 LONGEST_PAUSE = 10.0
 """How long a Retry-After is waited for here; a longer one is the caller's to wait for, which takes up no worker."""
 CREDENTIALS_TIMEOUT = 30.0
-MAX_LINE = 64 * 1024 * 1024
 IN_FLIGHT = 64
-_NETWORK = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class RequestObserver(Protocol):
@@ -128,14 +118,15 @@ class Transport:
         an apply, or carries a resourceVersion, and so can be sent twice.
         """
         asked = _Request(method, path, params, body, content_type, accept, timeout)
-        refreshed = False
+        shown, refused = {}, None
         for attempt in range(ATTEMPTS):
             try:
-                return await self._once(asked, refresh=refreshed)
+                shown = await self._credentials(refused)
+                return await self._once(asked, shown)
             except Unauthorized:
-                if refreshed:
+                if refused is not None:
                     raise
-                refreshed = True
+                refused = shown
             except (TooManyRequests, ServerError) as error:
                 if attempt == ATTEMPTS - 1 or error.status not in {429, 503} or error.retry_after is None:
                     raise
@@ -148,11 +139,10 @@ class Transport:
                 await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))  # noqa: S311 - jitter
         raise TransportError(f"{method} {path}: no answer after {ATTEMPTS} attempts")
 
-    async def _once(self, asked: _Request, *, refresh: bool) -> bytes:
-        headers = asked.headers | await self._credentials(refresh=refresh)
+    async def _once(self, asked: _Request, shown: Mapping[str, str]) -> bytes:
         async with self._slots:
             with self.trace(asked.method, asked.path):
-                return await self._send(asked, headers, timeout=self._allowed(asked))
+                return await self._send(asked, {**asked.headers, **shown}, timeout=self._allowed(asked))
 
     def _allowed(self, asked: _Request) -> float:
         """How many seconds the request may take: a write no longer than this process is sure to lead."""
@@ -172,15 +162,13 @@ class Transport:
                 params=asked.params,
                 data=asked.body,
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=timeout, connect=10),
-                ssl=self._tls(),
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=10, ceil_threshold=float("inf")),
+                **self._way(),
             ) as response:
                 code = str(response.status)
                 content = await response.read()
-                if response.status >= 400:
-                    raise _error(response, content)
-                return content
-        except _NETWORK as error:
+                return expect_success(response, content)
+        except NETWORK as error:
             raise self._lost(asked.method, asked.path, error) from error
         finally:
             self._count(asked.method, code, asyncio.get_running_loop().time() - started)
@@ -199,52 +187,57 @@ class Transport:
         """Yield the lines of an answer as they come; silence of `idle_timeout` seconds is a TransportError."""
         accepted = {"Accept": JSON, **(headers or {}), **({} if body is None else {"Content-Type": JSON})}
         asked = _Stream(method, path, params, body, accepted, idle_timeout)
+        response = await self._answer(asked)
         try:
-            async with await self._answer(asked) as response:
-                yield _lines(response)
-        except _NETWORK as error:
-            raise self._lost(method, path, error) from error
+            yield lines(response, lambda error: self._lost(method, path, error))
+        finally:
+            response.close()
 
     async def _answer(self, asked: _Stream) -> aiohttp.ClientResponse:
         """Return an answer that is a success, its body unread; a 401 is asked again with new credentials."""
-        response = await self._begin(asked, refresh=False)
+        shown = await self._credentials(None)
+        response = await self._begin(asked, shown)
         if response.status == 401:
             response.close()
-            response = await self._begin(asked, refresh=True)
-        if response.status < 400:
-            return response
-        async with response:
-            raise _error(response, await response.content.read(1 << 20))
+            response = await self._begin(asked, await self._credentials(shown))
+        if response.status >= 300:
+            async with response:
+                expect_success(
+                    response, await refusal(response, lambda error: self._lost(asked.method, asked.path, error))
+                )
+        return response
 
-    async def _begin(self, asked: _Stream, *, refresh: bool) -> aiohttp.ClientResponse:
-        headers = {**asked.headers, **await self._credentials(refresh=refresh)}
+    async def _begin(self, asked: _Stream, shown: Mapping[str, str]) -> aiohttp.ClientResponse:
         timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=asked.idle_timeout)
         url, code, started = self.config.server + asked.path, "<error>", asyncio.get_running_loop().time()
+        headers = {**asked.headers, **shown}
         try:
             response = await self._open().request(
-                asked.method,
-                url,
-                params=asked.params,
-                data=asked.body,
-                headers=headers,
-                timeout=timeout,
-                ssl=self._tls(),
+                asked.method, url, params=asked.params, data=asked.body, headers=headers, timeout=timeout, **self._way()
             )
             code = str(response.status)
-            return response
+        except NETWORK as error:
+            raise self._lost(asked.method, asked.path, error) from error
         finally:
             self._count(asked.method, code, asyncio.get_running_loop().time() - started)
+        return response
 
-    async def _credentials(self, *, refresh: bool) -> dict[str, str]:
+    async def _credentials(self, refused: Mapping[str, str] | None) -> dict[str, str]:
         """A plugin that hangs must not hold up a watch for ever, nor a reconcile beyond its time."""
         try:
             async with asyncio.timeout(CREDENTIALS_TIMEOUT):
-                return await self.config.credentials.headers(refresh=refresh)
+                return await self.config.credentials.headers(refused=refused)
         except TimeoutError as error:
             raise TransportError(f"{self.config.origin}: no credentials within {CREDENTIALS_TIMEOUT:.0f} s") from error
 
-    def _tls(self) -> ssl.SSLContext | bool:
-        return self.config.tls.context() if self.config.tls is not None else True
+    def _way(self) -> dict[str, Any]:
+        """How a request gets there. An API server does not redirect, and our credentials are for nobody else."""
+        return {
+            "ssl": self.config.tls.context() if self.config.tls is not None else True,
+            "proxy": self.config.proxy or None,
+            "server_hostname": self.config.server_hostname or None,
+            "allow_redirects": False,
+        }
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -258,26 +251,3 @@ class Transport:
     def _count(self, method: str, code: str, seconds: float) -> None:
         if self.observer is not None:
             self.observer.request(method=method, code=code, seconds=seconds)
-
-
-def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
-    error = from_response(response.status, content)
-    after = response.headers.get("Retry-After", "")
-    error.retry_after = float(after) if after.isdecimal() else None
-    return error
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Split what comes into lines; a line may be as large as the largest object."""
-    pending, searched = bytearray(), 0
-    async for chunk in response.content.iter_any():
-        pending += chunk
-        while (end := pending.find(b"\n", searched)) >= 0:
-            yield bytes(pending[:end])
-            del pending[: end + 1]
-            searched = 0
-        searched = len(pending)
-        if len(pending) > MAX_LINE:
-            raise TransportError(f"a line of more than {MAX_LINE} bytes came: this is not a Kubernetes API")
-    if pending:
-        yield bytes(pending)

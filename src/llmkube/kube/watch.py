@@ -102,7 +102,9 @@ class Watcher(Generic[T]):
         elif self._watch_list:
             await self._begin_by_watch()
         else:
-            listed, self._version = await list_pages(self._client.transport, self._kind, self._path, self._selector)
+            listed, self._version = await list_pages(
+                self._client.transport, self._path, self._selector, self._kind.type
+            )
             await self._sink.replaced(listed, self._version)
             self._answered()
 
@@ -186,11 +188,12 @@ class Watcher(Generic[T]):
             self._lost_initials = 0
 
     async def _absent(self) -> None:
-        """A CustomResourceDefinition that is not there, or not any more: what there was of it went with it."""
-        if not self.is_absent:
+        """A CustomResourceDefinition that is not there, or not any more: what there was of it went with it, once."""
+        was_absent, self.is_absent = self.is_absent, True
+        self._version, self.last_error = "", ""
+        if not was_absent:
             log.info("the API server does not serve this kind; it is optional", path=self._path)
-        self._version, self.last_error, self.is_absent = "", "", True
-        await self._sink.replaced([], "")
+            await self._sink.replaced([], "")
         await asyncio.sleep(ABSENT_PAUSE)
 
     async def _failed(self, error: KubeError) -> None:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from llmkube.kube import objects
-from llmkube.kube.received import received
+from llmkube.kube.received import received, unexpected
 
 if TYPE_CHECKING:
     from llmkube.kube.kinds import Kind
@@ -58,8 +58,14 @@ class Failed(Struct, frozen=True, tag_field="type", tag="ERROR"):
 
 
 def decode(content: bytes, kind: Kind[T]) -> Added[T] | Modified[T] | Deleted[T] | Bookmark | Failed:
-    """Return the event; TransportError for what is none."""
-    return cast("Added[T]", received(content, _decoder(kind.type), "a watch event in JSON"))
+    """Return the event; TransportError for what is none, also for want of an object's name or a version."""
+    found = received(content, _decoder(kind.type), "a watch event in JSON")
+    event = cast("Added[T] | Modified[T] | Deleted[T] | Bookmark | Failed", found)
+    if not isinstance(event, Failed):
+        about = event.object.metadata
+        if not about.resource_version or not (about.name or isinstance(event, Bookmark)):
+            raise unexpected("a watch event of an object with a name and a version", content)
+    return event
 
 
 @cache

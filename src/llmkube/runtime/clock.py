@@ -19,6 +19,9 @@ class Timer(Protocol):
 
     def cancel(self) -> None: ...
 
+    def when(self) -> float:
+        """In seconds of the event loop's own time, which may stand still where `monotonic` does not."""
+
 
 class Clock(Protocol):
     """What the operator knows of time."""
@@ -40,6 +43,7 @@ class SystemClock:
     """The machine's time and the running event loop's timers.
 
     `monotonic` goes on while the machine is suspended, where the system has such a clock: after it, a lease is over.
+    Timers do not: what is due is to be compared with what is due by Timer.when alone.
     """
 
     def monotonic(self) -> float:

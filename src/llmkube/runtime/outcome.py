@@ -4,6 +4,7 @@
                       Result(requeue_after=s)    done for now; again in s seconds at the latest
                       Result(requeue=True)       not done, nothing wrong: again with back-off (a cache behind our write)
               raises  TerminalError, a 422       wrong until somebody changes the object: never retried
+                      a 422 of a policy          not the object's fault alone: retried with back-off, like a quota's 403
               raises  an error of EXPECTED       what a cluster does to anybody: retried with back-off, one log line
                       anything else              a bug: retried with back-off, a traceback in the log
               takes   longer than its time       cancelled, retried with back-off
@@ -14,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 EXPECTED = (KubeError, OSError, TimeoutError)
+
+_DENIED = re.compile(
+    r"admission webhook \"[^\"]*\" denied the request"
+    r"|ValidatingAdmissionPolicy '[^']*'( with binding '[^']*')? denied request"
+)
+"""How Kubernetes words them: apiserver/pkg/admission/plugin/{webhook/errors,policy/validating}."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,8 @@ async def attempt(reconcile: Callable[[], Awaitable[Result]], *, timeout: float)
 def classify(error: Exception) -> Outcome:
     """Which failure an error is; of a group, the one that trying again may heal decides."""
     match error:
+        case ApiError() if is_denied(error):
+            return Failed(error)
         case TerminalError() | Invalid():
             return Terminal(error)
         case Forbidden(is_terminating=True):
@@ -97,6 +107,11 @@ def classify(error: Exception) -> Outcome:
             parts = [classify(each) for each in error.exceptions]
             return min(parts, key=lambda part: (Panicked, Failed, Terminal, Result).index(type(part)))
     return Failed(error) if isinstance(error, EXPECTED) else Panicked(error)
+
+
+def is_denied(error: ApiError) -> bool:
+    """Whether a policy of the cluster refused, with any code: 422 or 400 where a policy or a webhook names none."""
+    return _DENIED.search(error.message) is not None
 
 
 def is_being_cancelled() -> bool:

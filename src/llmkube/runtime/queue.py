@@ -77,7 +77,6 @@ class _Want(NamedTuple):
 
 
 class _Delayed(NamedTuple):
-    due: float
     priority: int
     timer: Timer
 
@@ -123,15 +122,13 @@ class WorkQueue(Generic[K]):
         if delay <= 0 or key in self._dirty:
             self.add(key, priority)
             return
-        due = self._clock.monotonic() + delay
+        timer = self._clock.call_later(delay, lambda: self._add_delayed(key))
         if known := self._delayed.get(key):
             priority = max(priority, known.priority)
-            if known.due <= due:
-                self._delayed[key] = known._replace(priority=priority)
-                return
-            known.timer.cancel()
-        timer = self._clock.call_later(delay, lambda: self._add_delayed(key))
-        self._delayed[key] = _Delayed(due, priority, timer)
+            # by the timers' own time: the clock goes on while the machine is suspended, and they do not
+            timer, later = (known.timer, timer) if known.timer.when() <= timer.when() else (timer, known.timer)
+            later.cancel()
+        self._delayed[key] = _Delayed(priority, timer)
 
     def add_rate_limited(self, key: K, priority: int = 0, *, not_before: float = 0.0) -> None:
         """Wants work on the key after its back-off, which grows until forget(), and not in less than `not_before`."""

@@ -68,9 +68,7 @@ def test_a_claim_grows_when_the_spec_asks_for_more(
     api: Api, here: str, documents: Documents, until: Until, plane: Plane
 ) -> None:
     model = documents()[0]
-    if plane.is_real:  # it looks the class up, to see whether claims of it may grow
-        elastic = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "elastic"}}
-        api.apply("storageclasses", "", elastic | {"provisioner": "llmkube.dev/none", "allowVolumeExpansion": True})
+    has_elastic_class(api, plane)
     model["spec"]["cache"] = {"storageClassName": "elastic"}
     api.apply("models", here, model)
     until(lambda: api.get("models", here, "chat"), is_ready)
@@ -82,6 +80,12 @@ def test_a_claim_grows_when_the_spec_asks_for_more(
     api.patch("models", here, "chat", {"spec": {"cache": {"size": "2Gi"}}})
     until(lambda: api.get("models", here, "chat"), lambda found: found["status"]["observedGeneration"] == 3)
     assert size(api.get("persistentvolumeclaims", here, "chat-cache")) == "9Gi"
+
+
+def has_elastic_class(api: Api, plane: Plane) -> None:
+    if plane.is_real:  # it looks the class up, to see whether claims of it may grow
+        elastic = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "elastic"}}
+        api.apply("storageclasses", "", elastic | {"provisioner": "llmkube.dev/none", "allowVolumeExpansion": True})
 
 
 def size(claim: Object) -> str:
@@ -111,3 +115,22 @@ def test_a_claim_that_is_deleted_is_held_by_no_pod_of_ours_and_is_made_and_fille
 
 def uid(obj: Object) -> Any:
     return obj["metadata"]["uid"]
+
+
+def test_models_that_share_a_claim_take_it_as_the_first_one_made_it_and_it_grows_for_who_wants_more(
+    api: Api, here: str, documents: Documents, until: Until, plane: Plane
+) -> None:
+    has_elastic_class(api, plane)
+    for name, wants in (("chat", "5Gi"), ("other", "2Gi")):
+        model = documents()[0]
+        model["metadata"]["name"] = name
+        model["spec"]["cache"] = {"mode": "Shared", "size": wants, "storageClassName": "elastic"}
+        api.apply("models", here, model)
+    for name in ("chat", "other"):
+        until(lambda name=name: api.get("models", here, name), is_ready)
+    (claim,) = api.items("persistentvolumeclaims", here)
+    assert size(claim) in ("5Gi", "2Gi")
+    bound = {"phase": "Bound", "capacity": {"storage": size(claim)}, "accessModes": ["ReadWriteOnce"]}
+    api.patch("persistentvolumeclaims", here, "llmkube-models", {"status": bound}, "status")
+    api.patch("models", here, "other", {"spec": {"cache": {"size": "9Gi"}}})
+    until(lambda: api.get("persistentvolumeclaims", here, "llmkube-models"), lambda found: size(found) == "9Gi")

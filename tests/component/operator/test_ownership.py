@@ -131,6 +131,42 @@ def test_what_a_person_edits_or_scales_by_hand_is_put_back(
     until(lambda: "app" not in api.get("services", here, "chat")["spec"]["selector"])
 
 
+def test_what_keeps_a_pod_in_is_put_back_when_a_person_takes_it_out(
+    api: Api, here: str, serving: Serving, until: Until
+) -> None:
+    """Left out, these mean the opposite of false: what is wanted is not there any more."""
+    serving()
+    ours = engine(api, here)
+    del ours["securityContext"]["allowPrivilegeEscalation"]
+    pod = {"automountServiceAccountToken": None, "enableServiceLinks": None, "containers": [ours]}
+    api.patch("deployments", here, "chat", {"spec": {"template": {"spec": pod}}})
+    until(lambda: guards(api, here), lambda found: found == [False, False, False])
+
+
+def guards(api: Api, here: str) -> list[Any]:
+    """What of a pod is worth something only where it is said."""
+    pod = api.get("deployments", here, "chat")["spec"]["template"]["spec"]
+    said = [pod.get(each) for each in ("automountServiceAccountToken", "enableServiceLinks")]
+    return [*said, engine(api, here)["securityContext"].get("allowPrivilegeEscalation")]
+
+
+@pytest.mark.parametrize(
+    "peers",
+    [
+        [{"namespaceSelector": {}}],
+        [{"podSelector": {}, "namespaceSelector": {}}],
+        [{"podSelector": {}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}],
+    ],
+)
+def test_whom_a_person_lets_in_besides_is_shut_out_again(
+    api: Api, here: str, serving: Serving, until: Until, peers: list[Object]
+) -> None:
+    serving(networkPolicy={})
+    rule = api.get("networkpolicies", here, "chat")["spec"]["ingress"][0]
+    api.patch("networkpolicies", here, "chat", {"spec": {"ingress": [{**rule, "from": peers}]}})
+    until(lambda: api.get("networkpolicies", here, "chat")["spec"]["ingress"], lambda found: found == [rule])
+
+
 @pytest.mark.kubectl
 def test_a_person_scales_and_edits_the_service_itself(
     api: Api, here: str, serving: Serving, kubectl: Callable[..., str], until: Until

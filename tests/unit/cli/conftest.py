@@ -109,7 +109,8 @@ class FakeCluster:
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         sent = await request.json()
         old = self.objects.get(request.path, {})
-        new = {**old, **sent, "metadata": {"generation": 1, **old.get("metadata", {}), **sent.get("metadata", {})}}
+        kept = {"generation": 1, "resourceVersion": "7", **old.get("metadata", {})}
+        new = {**old, **sent, "metadata": {**kept, **sent.get("metadata", {})}}
         if not request.query.get("dryRun"):
             self.objects[request.path] = new
             self.patched(new)

@@ -22,7 +22,7 @@ def served(cluster: Any, status: dict[str, Any] | None = None, **spec: Any) -> N
     cluster.objects[SERVICE] = {
         "apiVersion": "inference.llmkube.dev/v1alpha1",
         "kind": "InferenceService",
-        "metadata": {"name": "smollm2", "namespace": "team", "generation": 1},
+        "metadata": {"name": "smollm2", "namespace": "team", "generation": 1, "resourceVersion": "7"},
         "spec": {"modelRef": "smollm2", **spec},
         "status": READY if status is None else status,
     }

@@ -22,6 +22,9 @@ class HeldTimer:
     def cancel(self) -> None:
         self.cancelled = True
 
+    def when(self) -> float:
+        return self.delay
+
 
 @dataclass
 class HeldClock:

@@ -12,7 +12,7 @@ from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.inference_accessories import InferenceAccessories
 from llmkube.desired.accessories import Accessory
 from llmkube.desired.labels import service_metadata
-from llmkube.kube.errors import Forbidden, NotFound
+from llmkube.kube.errors import ApiError, Conflict, Forbidden, NotFound
 from llmkube.kube.kinds import HTTP_ROUTE, NETWORK_POLICY, Key, Kind
 from llmkube.kube.objects import CustomResource, ObjectMeta, Opaque
 
@@ -95,6 +95,21 @@ async def test_only_what_is_the_services_own_is_deleted_when_it_is_wanted_no_mor
         known.ingresses.store.apply(each)
     await beside.advance(ISVC, [])
     assert cluster.asked == ["delete Ingress chat"]
+
+
+async def test_what_a_policy_refuses_is_told_whatever_its_code(beside: InferenceAccessories, cluster: Cluster) -> None:
+    cluster.refuses = ApiError(400, "", 'admission webhook "policies.example" denied the request: no policies here')
+    setback = await beside.advance(ISVC, [wanted()])
+    assert setback is not None
+    assert "policies.example" in setback.trouble.message
+
+
+async def test_a_failure_that_is_no_refusal_is_the_services_to_retry(
+    beside: InferenceAccessories, cluster: Cluster
+) -> None:
+    cluster.refuses = Conflict(409, "Conflict", "it has changed")
+    with pytest.raises(Conflict):
+        await beside.advance(ISVC, [wanted()])
 
 
 @pytest.mark.parametrize("guards", [True, False])

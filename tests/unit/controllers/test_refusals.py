@@ -23,6 +23,9 @@ from llmkube.kube.objects import CustomResource
 
 CHAT = Key("team", "chat")
 QUOTA = Forbidden(403, "Forbidden", 'services "chat" is forbidden: exceeded quota: small')
+POLICY = "ValidatingAdmissionPolicy 'gpus' with binding 'all' denied request: no GPUs in team"
+DENIED = Invalid(422, "Invalid", f'services "chat" is forbidden: {POLICY}')
+WEBHOOK = ApiError(400, "", 'admission webhook "policies.example" denied the request: no GPUs in team')
 BROKEN = Invalid(422, "Invalid", 'Service "chat" is invalid: spec.ports[0].port: Invalid value: 0')
 
 
@@ -49,8 +52,17 @@ class Silent:
         """Nobody listens."""
 
 
-@pytest.mark.parametrize(("error", "advice"), [(QUOTA, "it is tried again"), (BROKEN, "correct the spec")])
-async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: ApiError, advice: str) -> None:
+@pytest.mark.parametrize(
+    ("error", "who", "advice"),
+    [
+        (QUOTA, "the API server", "it is tried again"),
+        (BROKEN, "the API server", "correct the spec"),
+        (DENIED, "a policy of the cluster", "it is tried again"),
+        (WEBHOOK, "a policy of the cluster", "it is tried again"),
+    ],
+    ids=["quota", "invalid", "policy", "webhook"],
+)
+async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: ApiError, who: str, advice: str) -> None:
     known = caches(None)  # type: ignore[arg-type]
     manifest = {
         "metadata": {"name": "chat", "namespace": "team", "uid": "u"},
@@ -69,5 +81,4 @@ async def test_a_service_that_is_refused_says_so_in_the_servers_words(error: Api
     (status,) = applier.statuses
     degraded = next(each for each in status["conditions"] if each["type"] == "Degraded")
     assert (status["phase"], status["desiredReplicas"], degraded["reason"]) == ("Failed", 3, "Refused")
-    assert error.message in degraded["message"]
-    assert degraded["message"].endswith(advice)
+    assert degraded["message"] == f"{who} refused: {error.message}; {advice}"

@@ -7,21 +7,27 @@ import pytest
 
 from llmkube.controllers.caches import Caches, caches
 from llmkube.controllers.setup import _watch_models, _watch_services
+from llmkube.desired.deployment import deployment_name
 from llmkube.desired.fetch_job import CACHE_VOLUME
 from llmkube.desired.labels import MODEL as MODEL_LABEL
 from llmkube.desired.labels import SERVICE as SERVICE_LABEL
 from llmkube.desired.model_volume import MODEL_DIGEST
+from llmkube.desired.service import service_name
 from llmkube.kube.kinds import Key
 from llmkube.kube.objects import (
     CustomResource,
+    Deployment,
     EndpointSlice,
     HorizontalPodAutoscaler,
     HorizontalPodAutoscalerSpec,
     ObjectMeta,
+    Opaque,
+    OwnerReference,
     PersistentVolumeClaim,
     Pod,
     ScaleTarget,
 )
+from llmkube.runtime.watches import MADE_SETTLE
 
 CHAT = Key("team", "chat")
 
@@ -31,9 +37,11 @@ class Told:
 
     def __init__(self) -> None:
         self.keys: list[Key] = []
+        self.waits: list[float | None] = []
 
     def enqueue(self, key: Key, *, after: float | None = None, priority: int = 0) -> None:
         self.keys.append(key)
+        self.waits.append(after)
 
 
 class Applier:
@@ -51,7 +59,10 @@ def told(known: Caches) -> Told:
     controller = Told()
     _watch_services(controller, known, Applier())  # type: ignore[arg-type]
     known.inference_services.tell(known.inference_services.store.apply(CustomResource(metadata=named("chat"))))
+    for informer in known.all():
+        informer.synced.set()
     controller.keys.clear()
+    controller.waits.clear()
     return controller
 
 
@@ -92,6 +103,45 @@ def test_an_autoscaler_of_anything_else_of_that_name_is_none_of_the_deployment(
 ) -> None:
     see(known, "chat", 1, group=group, kind=kind)
     assert (told.keys, known.autoscalers_of_service(CHAT)) == ([], ())
+
+
+def owned_by(service: str) -> tuple[OwnerReference, ...]:
+    group = "inference.llmkube.dev/v1alpha1"
+    return (OwnerReference(group, "InferenceService", service, uid=service, controller=True),) if service else ()
+
+
+@pytest.mark.parametrize(("kind", "informer"), [(Deployment, "deployments"), (Opaque, "services")])
+@pytest.mark.parametrize("owner", ["", "another"])
+def test_a_service_hears_at_once_when_a_name_that_it_needs_is_somebody_elses_and_is_free_again(
+    known: Caches, told: Told, kind: type[Deployment | Opaque], informer: str, owner: str
+) -> None:
+    of_kind = getattr(known, informer)
+    heard = []
+    for version in (1, 2):
+        metadata = msgspec.structs.replace(named("chat", version), owner_references=owned_by(owner))
+        of_kind.tell(of_kind.store.apply(kind(metadata=metadata)))
+        heard.append(told.keys.count(CHAT))
+    told.waits.clear()
+    of_kind.tell(of_kind.store.delete(CHAT))
+    assert [*heard, told.keys.count(CHAT)] == [1, 1, 2], "it comes, it says something of itself, it goes"
+    assert set(told.waits) == {None}
+
+
+@pytest.mark.parametrize(("kind", "informer"), [(Deployment, "deployments"), (Opaque, "services")])
+def test_of_its_own_a_service_hears_as_of_what_it_owns_and_not_twice(
+    known: Caches, told: Told, kind: type[Deployment | Opaque], informer: str
+) -> None:
+    metadata = msgspec.structs.replace(named("chat"), owner_references=owned_by("chat"))
+    of_kind = getattr(known, informer)
+    of_kind.tell(of_kind.store.apply(kind(metadata=metadata)))
+    assert (told.keys, told.waits) == ([CHAT], [MADE_SETTLE])
+
+
+def test_a_name_that_is_no_label_is_found_by_the_name_that_its_service_has(known: Caches, told: Told) -> None:
+    known.inference_services.store.apply(CustomResource(metadata=named("llama3.1")))
+    known.services.tell(known.services.store.apply(Opaque(metadata=named(service_name("llama3.1")))))
+    known.deployments.tell(known.deployments.store.apply(Deployment(metadata=named(deployment_name("llama3.1")))))
+    assert told.keys == [Key("team", "llama3.1")] * 2
 
 
 def by_spec(spec: dict[str, object], name: str) -> CustomResource:
@@ -168,3 +218,24 @@ def test_a_model_that_keeps_bytes_of_before_hears_of_a_pod_that_serves_them_when
         heard.append(len(models.keys))
     assert heard == [1, 1, 2, 3], "it comes, it runs, it has ended, it serves others"
     assert set(models.keys) == {Key("team", "keeper")}
+
+
+def test_a_model_hears_of_a_pod_that_mounts_its_claim_when_it_comes_to_a_node_and_when_it_has_ended(
+    known: Caches,
+) -> None:
+    """A pod that was evicted keeps its spec, and no longer has the claim on its node."""
+    models, heard, nodes = Told(), [], []
+    _watch_models(models, known, Applier())  # type: ignore[arg-type]
+    existing = {"source": "https://models.example/m.gguf", "cache": {"mode": "Existing", "claimName": "weights"}}
+    known.models.store.apply(by_spec(existing, "tiny"))
+    claim = PersistentVolumeClaim(metadata=named("weights"))
+    volume = {"name": "models", "persistentVolumeClaim": {"claimName": "weights"}}
+    for version, node, phase in ((1, "", "Pending"), (2, "a", "Pending"), (3, "a", "Running"), (4, "a", "Failed")):
+        spec = {"nodeName": node, "volumes": [volume]}
+        said = {"metadata": msgspec.to_builtins(named("pod", version)), "spec": spec, "status": {"phase": phase}}
+        known.pods.tell(known.pods.store.apply(msgspec.convert(said, Pod)))
+        heard.append(len(models.keys))
+        nodes.append(known.nodes_of_claim(claim))
+    assert heard == [1, 2, 2, 3], "it comes, it has a node, it runs, it has ended"
+    assert nodes == [(), ("a",), ("a",), ()]
+    assert set(models.keys) == {Key("team", "tiny")}

@@ -127,3 +127,18 @@ def test_an_end_of_which_nothing_is_known_is_none(words: str) -> None:
 def test_a_line_of_any_length_is_quoted_in_part() -> None:
     found = crash(1, "Error", "unknown model architecture: '" + "x" * 100_000)
     assert found is None or len(found.message) < 500
+
+
+@pytest.mark.parametrize("name", ["CUDA", "hip", "SYCL", "ggml_vulkan", "ggml_metal"])
+def test_memory_of_a_gpu_is_told_from_the_hosts_by_a_name_before_it_on_the_same_line(name: str) -> None:
+    found = crash(1, "Error", f"0.00.1 E {name} backend, buffer 3: out of device memory")
+    assert found is not None
+    assert found.reason == "OutOfGPUMemory"
+    assert crash(1, "Error", f"{name}\nout of memory") is None
+
+
+def test_the_clock_and_the_part_of_the_server_are_not_quoted() -> None:
+    for before in ("", "0.00.028.846 E ", "0.00.028.846 E srv         ", "0.00.028.846 E cmn  "):
+        found = crash(1, "Error", f"{before}start: address already in use")
+        assert found is not None
+        assert found.message.startswith("start: address already in use; ")

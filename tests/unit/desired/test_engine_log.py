@@ -21,7 +21,8 @@ def log(*devices: str, layers: int = 31) -> str:
 
 
 @pytest.mark.parametrize(
-    "device", ["CUDA0", "ROCm0", "Vulkan0", "SYCL0", "MTL0_Mapped", "RPC0[127.0.0.1:5000]", "CUDA0_Split"]
+    "device",
+    ["CUDA0", "ROCm0", "Vulkan0", "SYCL0", "MTL0_Mapped", "RPC0[127.0.0.1:5000]", "CUDA0_Split", "Meta(CUDA0,CUDA1)"],
 )
 def test_layers_are_on_a_gpu_where_a_buffer_of_one_holds_weights(device: str) -> None:
     assert offloaded(log(device)) == 31

@@ -5,9 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 
+import msgspec
 import pytest
 
-from llmkube.desired.referenced import MOST_MARKS, Entry, Found, Reference, found, trouble
+from llmkube.desired.referenced import (
+    MOST_KEYS,
+    MOST_LINES,
+    MOST_MARKS,
+    Entry,
+    Found,
+    Reference,
+    ReferenceKind,
+    found,
+    trouble,
+)
 from llmkube.kube.objects import Data, ObjectMeta
 
 KEYS = Reference("Secret", "keys")
@@ -68,6 +79,39 @@ def test_only_the_first_lines_are_marked_and_none_of_a_config_map() -> None:
     assert len(of_secret(keys=b"\n".join(b"%d" % each for each in range(99))).entries["keys"].marks) == MOST_MARKS
     config = Data(metadata=ObjectMeta(uid="1"), data={"template": "a\nb"})
     assert found(config, "ConfigMap").entries["template"].marks == frozenset()
+
+
+@pytest.mark.parametrize("kind", ["Secret", "ConfigMap"])
+def test_no_more_lines_of_an_object_are_looked_at_than_the_loop_has_time_for(kind: ReferenceKind) -> None:
+    encoded = base64.b64encode(b"a \n" * MOST_LINES * 4).decode()
+    entries = found(Data(metadata=ObjectMeta(uid="1"), binary_data={"a": encoded, "b": encoded}), kind).entries
+    assert sum(each.lines for each in entries.values()) == MOST_LINES
+    assert [(each.padded, each.breaks) for each in entries.values()] == [(MOST_LINES // 2, MOST_LINES * 4)] * 2
+
+
+def test_an_object_of_very_many_keys_is_told_as_such_and_not_looked_at() -> None:
+    data = Data(metadata=ObjectMeta(uid="1"), data={str(number): "x" for number in range(MOST_KEYS)})
+    assert len(found(data, "ConfigMap").entries) == MOST_KEYS
+    there = found(msgspec.structs.replace(data, binary_data={"one more": ""}), "ConfigMap")
+    assert there.entries == {}
+    told = trouble("spec.chatTemplateRef", Reference("ConfigMap", "many"), "0", there)
+    assert told is not None
+    assert told.reason == "ConfigMapUnreadable"
+    assert "found 129 keys, more than the 128 that are looked at" in told.message
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        (b"-----BEGIN A-----\r\n", ("A",)),
+        (b"Bag Attributes\n-----BEGIN A-----", ("A",)),
+        (b"x-----BEGIN A-----\n-----BEGIN B----- \n", ("B",)),
+        (b"-----BEGIN A----- x\n", ()),
+        (b"-----BEGIN A" + b" " * 99, ()),
+    ],
+)
+def test_only_what_is_a_line_of_its_own_begins_a_pem_block(content: bytes, labels: tuple[str, ...]) -> None:
+    assert of_secret(ca=content).entries["ca"].labels == labels
 
 
 @pytest.mark.parametrize(("content", "breaks"), [(b"one", 0), (b"one\n", 1), (b"one\r\ntwo\r\n", 2), (b"one\r", 1)])

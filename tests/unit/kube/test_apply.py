@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from llmkube.kube.apply import APPLIED_HASH, Applier, Lag, is_applied, owner_of, with_hash, with_replicas
-from llmkube.kube.errors import NotFound
+from llmkube.kube.errors import AlreadyExists, NotFound
 from llmkube.kube.kinds import DEPLOYMENT, SERVICE, Key
 from llmkube.kube.objects import Deployment, ObjectMeta
 
@@ -55,10 +56,16 @@ class Time:
 
 
 class Server:
-    """Answers every apply with the next version."""
+    """Answers every write with the next version, but a create when it `has` such an object."""
 
     def __init__(self) -> None:
         self.version = 10
+        self.has = False
+
+    async def create(self, *_: object, **__: object) -> Deployment:
+        if self.has:
+            raise AlreadyExists(409, "AlreadyExists", 'deployments.apps "web" already exists')
+        return await self.apply()
 
     async def apply(self, *_: object, **__: object) -> Deployment:
         self.version += 1
@@ -134,6 +141,33 @@ async def test_an_owner_looks_again_soon_after_it_made_something_until_that_is_s
     await applier.apply(DEPLOYMENT, MANIFEST, None)
     applier.forget(WHO)
     assert applier.again(WHO, Lag.NONE, None) is None
+
+
+SHARED = {"metadata": {"name": "web", "namespace": "default"}, "spec": {}}
+"""Nobody controls it."""
+
+
+@pytest.mark.parametrize("write", ["apply", "create"])
+async def test_what_nobody_controls_is_waited_for_and_looked_for_again_by_who_wrote_it_and_forgotten_with_it(
+    write: str,
+) -> None:
+    applier, seen = Applier(Server(), "test", Time()), Seen()  # type: ignore[arg-type]
+    if write == "apply":
+        await applier.apply(DEPLOYMENT, SHARED, None, owner=WHO)
+    else:
+        await applier.create(DEPLOYMENT, SHARED, owner=WHO)
+    assert applier.lag(WHO, [seen]) is Lag.WAIT  # type: ignore[list-item]
+    assert applier.again(WHO, Lag.NONE, None) == 10.0
+    applier.forget(WHO)
+    assert (applier._written, applier._made, applier.writes) == ({}, set(), 1)
+
+
+async def test_what_is_there_already_is_not_made_and_nothing_is_waited_for() -> None:
+    server = Server()
+    server.has = True
+    applier = Applier(server, "test", Time())  # type: ignore[arg-type]
+    assert await applier.create(DEPLOYMENT, SHARED, owner=WHO) is None
+    assert (applier._written, applier._made, applier.writes) == ({}, set(), 0)
 
 
 async def test_what_was_written_for_an_owner_that_is_gone_is_forgotten() -> None:

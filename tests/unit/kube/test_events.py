@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from llmkube.api.fields import DNS_SUBDOMAIN
 from llmkube.kube import events as module
 from llmkube.kube.errors import AlreadyExists, NotFound, ServerError
 from llmkube.kube.events import BURST, REFILL, EventRecorder
@@ -58,10 +60,14 @@ def recorder(server: Server, clock: Clock) -> EventRecorder:
     return EventRecorder(server, controller="llmkube", instance="one", clock=clock)  # type: ignore[arg-type]
 
 
-def tell(recorder: EventRecorder, note: str = "Services can serve it", uid: str = "u", reason: str = "Ready") -> None:
-    model = CustomResource(
-        metadata=ObjectMeta(name="chat", namespace="team", uid=uid), kind="Model", api_version="g/v1"
-    )
+def tell(
+    recorder: EventRecorder,
+    note: str = "Services can serve it",
+    uid: str = "u",
+    reason: str = "Ready",
+    name: str = "chat",
+) -> None:
+    model = CustomResource(metadata=ObjectMeta(name=name, namespace="team", uid=uid), kind="Model", api_version="g/v1")
     recorder.event(model, type="Normal", reason=reason, note=note, action="Fetch")
 
 
@@ -165,7 +171,41 @@ def test_what_is_remembered_of_objects_has_a_bound(recorder: EventRecorder) -> N
     assert len(recorder._budgets) == len(recorder._counts) == len(recorder._similar) == module.REMEMBERED
 
 
-async def test_a_note_has_the_length_that_the_api_allows(recorder: EventRecorder, server: Server) -> None:
-    tell(recorder, "x" * 5000)
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("x" * 5000, "x" * 1024),
+        ("ä" * 512, "ä" * 512),
+        ("xä" * 512, "xä" * 341 + "x"),
+        ("模" * 342, "模" * 341),
+        ("\U0001f600" * 300, "\U0001f600" * 256),
+        ("\ud800", "?"),
+    ],
+)
+async def test_a_note_has_the_bytes_that_the_api_allows_and_whole_characters(
+    recorder: EventRecorder, server: Server, note: str, told: str
+) -> None:
+    tell(recorder, note)
     await sent(recorder)
-    assert len(server.created[0]["note"]) == 1024
+    assert server.created[0]["note"] == told
+
+
+async def test_what_is_combined_has_the_bytes_that_the_api_allows_too(recorder: EventRecorder, server: Server) -> None:
+    for number in range(module.SIMILAR + 1):
+        tell(recorder, f"{number}" + "模" * 1000)
+    await sent(recorder)
+    combined = server.created[-1]["note"]
+    assert combined.startswith("(combined from similar events): 10模")
+    assert 1021 < len(combined.encode()) <= 1024
+
+
+@pytest.mark.parametrize("name", ["a" * 199 + "-" + "b" * 20, "a" * 198 + ".-" + "b" * 20, "a" * 253, "chat.v2"])
+async def test_an_event_of_an_object_with_a_long_name_has_a_name_that_the_api_allows(
+    recorder: EventRecorder, server: Server, name: str
+) -> None:
+    tell(recorder, name=name)
+    await sent(recorder)
+    told = server.created[0]["metadata"]["name"]
+    assert re.fullmatch(DNS_SUBDOMAIN, told)
+    assert len(told) <= 253
+    assert name.startswith(told.rpartition(".")[0])

@@ -15,6 +15,7 @@ from tests.unit.kube.test_watch import Said, Server
 from tests.unit.runtime.conftest import HeldClock
 from tests.wire.kube.conftest import end_of_initial, event, pod
 
+from llmkube.kube.errors import of_status
 from llmkube.kube.informer import Informer
 from llmkube.kube.kinds import POD, Key
 from llmkube.kube.objects import Pod
@@ -110,6 +111,20 @@ def test_everything_is_told_again_from_memory_every_ten_hours_and_up_to_a_tenth_
     during(server, look)
     assert told == [(pytest.approx(hours * turn), name) for turn in (1, 2) for name in "ab"]
     assert len(server.asked) == 1, "nothing is asked of the API server for it"
+
+
+def test_a_kind_that_is_not_served_is_synced_and_counts_as_listed_once_for_as_long_as_it_is_not() -> None:
+    refused = of_status(404, "NotFound", "the server could not find the requested resource")
+
+    async def main() -> None:
+        informer = Informer(Server(*[[refused]] * 99), POD, optional=True)  # type: ignore[arg-type]
+        running = asyncio.create_task(informer.run())
+        await asyncio.sleep(3600)
+        assert (is_synced(informer), informer.is_absent, informer.statistics().relists) == (True, True, 1)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    run(main)
 
 
 def test_from_a_line_of_a_watch_to_the_queue_nothing_else_can_run() -> None:

@@ -35,5 +35,23 @@ def test_what_is_kept_as_it_came_can_be_read_later(spec: bytes) -> None:
 
 
 def test_text_of_any_language_is_none_of_that() -> None:
-    content = '{"metadata": {"name": "a", "annotations": {"note": "größe 模型 🙂"}}}'.encode()
+    metadata = '{"name": "a", "resourceVersion": "7", "annotations": {"note": "größe 模型 🙂"}}'
+    content = f'{{"kind": "Pod", "metadata": {metadata}}}'.encode()
     assert decode(POD, content).metadata.annotations == {"note": "größe 模型 🙂"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"status": {}}',
+        b'{"status": "ok"}',
+        b'{"kind": "Status", "status": "Failure", "code": 404, "metadata": {}}',
+        b'{"kind": "Node", "metadata": {"name": "a", "resourceVersion": "7"}}',
+        b'{"kind": "Pod", "metadata": {"name": "a"}}',
+        b'{"kind": "Pod", "metadata": {"resourceVersion": "7"}}',
+    ],
+    ids=shown,
+)
+def test_json_that_somebody_else_says_with_200_is_no_object(content: bytes) -> None:
+    with pytest.raises(TransportError, match=r"expected a Pod( with a name and a version)?, found b'"):
+        decode(POD, content)

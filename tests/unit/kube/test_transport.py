@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiohttp import ClientTimeout
 from tests.sim.loop import run
 
-from llmkube.kube.config import ClusterConfig, StaticToken
+from llmkube.kube.config import ClusterConfig, Credentials, StaticToken
 from llmkube.kube.errors import ApiError, KubeError, TransportError, of_status
 from llmkube.kube.transport import IN_FLIGHT, Transport
 
@@ -17,8 +18,8 @@ from llmkube.kube.transport import IN_FLIGHT, Transport
 class Scripted(Transport):
     """Its requests end as a test says, the last one for ever; `at` is when each was sent."""
 
-    def __init__(self, *ends: Exception | bytes, takes: float = 0.0) -> None:
-        super().__init__(ClusterConfig("http://server", "default", StaticToken()))
+    def __init__(self, *ends: Exception | bytes, takes: float = 0.0, credentials: Credentials | None = None) -> None:
+        super().__init__(ClusterConfig("http://server", "default", credentials or StaticToken()))
         self.ends = list(ends)
         self.takes = takes
         self.at: list[float] = []
@@ -42,7 +43,7 @@ def refusal(code: int, after: float | None) -> ApiError:
     return error
 
 
-def asked(transport: Scripted, method: str = "GET") -> bytes | KubeError:
+def asked(transport: Transport, method: str = "GET") -> bytes | KubeError:
     """What becomes of a request."""
 
     async def main() -> bytes | KubeError:
@@ -93,3 +94,51 @@ def test_no_more_requests_than_allowed_are_under_way_at_once_and_who_waits_out_a
 
     assert run(main) == pytest.approx(3.5)
     assert transport.busiest == IN_FLIGHT
+
+
+class Numbered:
+    """Credentials that are new each time they were refused."""
+
+    def __init__(self) -> None:
+        self.refused: list[Mapping[str, str]] = []
+
+    async def headers(self, *, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+        self.refused += [] if refused is None else [refused]
+        return {"Authorization": f"Bearer {len(self.refused)}"}
+
+
+def test_what_was_refused_is_told_once_and_not_again_when_the_server_is_busy_afterwards() -> None:
+    credentials = Numbered()
+    transport = Scripted(refusal(401, None), refusal(503, 1.0), b"{}", credentials=credentials)
+    assert asked(transport) == b"{}"
+    assert credentials.refused[0] == {"Authorization": "Bearer 0"}
+    assert all(each == credentials.refused[0] for each in credentials.refused)
+
+
+def test_who_is_refused_with_new_credentials_too_is_not_known() -> None:
+    credentials = Numbered()
+    error = refusal(401, None)
+    transport = Scripted(error, credentials=credentials)
+    assert asked(transport) is error
+    assert (len(transport.at), len(credentials.refused)) == (2, 1)
+
+
+class Timed:
+    """An HTTP session that notes how long a request may take."""
+
+    timeout = ClientTimeout()
+
+    def request(self, *_: Any, timeout: ClientTimeout, **__: Any) -> Any:
+        self.timeout = timeout
+        raise OSError("enough")
+
+
+def test_a_write_ends_with_the_lease_and_not_at_the_next_whole_second() -> None:
+    """aiohttp rounds up what is longer than five seconds."""
+    transport = Transport(ClusterConfig("http://server", "default", StaticToken()))
+    transport.fence = lambda: 7.25
+    timed = Timed()
+    transport._session = timed  # type: ignore[assignment]
+    assert isinstance(asked(transport, "POST"), TransportError)
+    assert timed.timeout.total == 7.25
+    assert timed.timeout.ceil_threshold > 7.25

@@ -17,8 +17,8 @@ from llmkube.kube.watch_events import Added, Bookmark, Deleted, Failed, Modified
 @pytest.mark.parametrize(("said", "kind"), [("ADDED", Added), ("MODIFIED", Modified), ("DELETED", Deleted)])
 def test_what_happened_is_read_whether_it_comes_before_the_object_or_after(said: str, kind: type) -> None:
     for line in (
-        '{"type": "%s", "object": {"metadata": {"name": "a"}}}',
-        '{"object": {"metadata": {"name": "a"}}, "type": "%s"}',
+        '{"type": "%s", "object": {"metadata": {"name": "a", "resourceVersion": "7"}}}',
+        '{"object": {"metadata": {"name": "a", "resourceVersion": "7"}}, "type": "%s"}',
     ):
         event = decode((line % said).encode(), POD)
         assert isinstance(event, kind)

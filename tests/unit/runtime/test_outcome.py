@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from llmkube.kube.errors import Conflict, FencedError, Forbidden, Invalid, ServerError
+from llmkube.kube.errors import ApiError, Conflict, FencedError, Forbidden, Invalid, ServerError
 from llmkube.runtime.outcome import (
     Failed,
     Outcome,
@@ -19,6 +19,7 @@ from llmkube.runtime.outcome import (
     classify,
 )
 
+POLICY = "ValidatingAdmissionPolicy 'gpus' with binding 'all' denied request"
 TERMINATING = {"causes": [{"reason": "NamespaceTerminating"}]}
 
 
@@ -27,6 +28,9 @@ TERMINATING = {"causes": [{"reason": "NamespaceTerminating"}]}
     [
         (TerminalError("x"), Terminal),
         (Invalid(422, "Invalid", "x"), Terminal),
+        (Invalid(422, "Invalid", f'deployments.apps "x" is forbidden: {POLICY}: no GPUs'), Failed),
+        (ApiError(400, "", 'admission webhook "p.example" denied the request: no GPUs'), Failed),
+        (Invalid(422, "Invalid", 'admission webhook "p.example" denied the request without explanation'), Failed),
         (Conflict(409, "Conflict", "x"), Failed),
         (ServerError(500, "InternalError", "x"), Failed),
         (FencedError("not the leader"), Failed),

@@ -88,6 +88,17 @@ async def test_of_two_delays_the_shorter_counts(
     assert take(queue) is None
 
 
+async def test_a_suspended_machine_makes_no_later_delay_of_a_key_the_shorter_one(
+    queue: WorkQueue[str], clock: HeldClock
+) -> None:
+    """The clock goes on meanwhile, and timers do not."""
+    queue.add_after("a", 60)
+    clock.slept = 3600.0
+    queue.add_after("a", 5)
+    clock.advance(5)
+    assert take(queue) == "a"
+
+
 async def test_an_add_makes_a_delayed_add_of_the_same_key_pointless(queue: WorkQueue[str], clock: HeldClock) -> None:
     queue.add_after("a", 10)
     queue.add("a")

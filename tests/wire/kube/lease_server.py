@@ -71,7 +71,7 @@ class Kept:
         if method != "GET":
             self.put(body["spec"])
         metadata = {"namespace": "default", "name": "one", "resourceVersion": str(self.version)}
-        return web.json_response({"metadata": metadata, "spec": self.spec})
+        return web.json_response({"kind": "Lease", "metadata": metadata, "spec": self.spec})
 
 
 class Worker:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from llmkube.kube.transport import Transport
 from llmkube.kube.trust import TrustError
 from llmkube.local.apiserver.tls import Certificates, certificates
 
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 UNAUTHORIZED = {"kind": "Status", "code": 401, "reason": "Unauthorized", "message": "Unauthorized"}
 
 
@@ -31,8 +33,8 @@ class Expiring:
     def __init__(self) -> None:
         self.refreshed = 0
 
-    async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-        self.refreshed += refresh
+    async def headers(self, *, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+        self.refreshed += refused is not None
         return {"Authorization": f"Bearer {'new' if self.refreshed else 'old'}"}
 
 
@@ -79,8 +81,8 @@ async def test_a_watch_with_an_expired_token_is_asked_for_again_with_a_new_one(s
 
 async def test_who_is_refused_also_with_new_credentials_is_told_so(address: str) -> None:
     class Unknown(Expiring):
-        async def headers(self, *, refresh: bool = False) -> dict[str, str]:
-            self.refreshed += refresh
+        async def headers(self, *, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+            self.refreshed += refused is not None
             return {"Authorization": "Bearer nobody"}
 
     credentials = Unknown()
@@ -122,9 +124,87 @@ async def test_a_plugin_is_run_again_once_for_all_who_were_refused(
     assert runs(tmp_path) == 3
 
 
+class Renewing:
+    """An API server to which the first token has expired: it refuses one request with it, and after that the others."""
+
+    def __init__(self, requests: int) -> None:
+        self._arrived = asyncio.Barrier(requests)
+        self._renewed = asyncio.Event()
+
+    async def handle(self, request: web.Request) -> web.Response:
+        if request.headers["Authorization"] != "Bearer 1":
+            self._renewed.set()
+            return web.json_response({"kind": "Pod"})
+        if await self._arrived.wait() > 0:
+            await self._renewed.wait()
+        return web.json_response(UNAUTHORIZED, status=401)
+
+
+async def test_who_is_refused_after_another_was_given_a_new_token_is_sent_again_with_that_one(tmp_path: Path) -> None:
+    said = '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": "%s"}}'
+    script = f"echo >> {tmp_path}/runs; printf '{said}' $(wc -l < {tmp_path}/runs)"
+    user = {"apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "args": ["-c", script]}
+    server = TlsServer(tmp_path, Renewing(8).handle)
+    port = await server.listen(None)
+    try:
+        async with Transport(from_kubeconfig(kubeconfig(tmp_path, port, scheme="http", exec=user))) as transport:
+            await asyncio.gather(*(transport.request("GET", "/api/v1/pods") for _ in range(8)))
+    finally:
+        await server.runner.cleanup()
+    assert runs(tmp_path) == 2
+
+
+async def test_who_acts_as_somebody_says_so_with_every_request(tmp_path: Path) -> None:
+    heard: list[tuple[str, ...]] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        names = ("Authorization", "Impersonate-User", "Impersonate-Extra-Acme.com%2Fx")
+        heard.append(tuple(request.headers[name] for name in names))
+        return web.json_response({})
+
+    server = TlsServer(tmp_path, handle)
+    port = await server.listen(None)
+    user = {"token": "t0ken\n", "as": "jane", "as-user-extra": {"acme.com/x": ["y"]}}
+    try:
+        async with Transport(from_kubeconfig(kubeconfig(tmp_path, port, scheme="http", **user))) as transport:
+            await transport.request("GET", "/api/v1/pods")
+            async with transport.stream("/api/v1/pods", idle_timeout=5):
+                pass
+    finally:
+        await server.runner.cleanup()
+    assert heard == [("Bearer t0ken", "jane", "y")] * 2
+
+
+async def test_a_client_certificate_of_a_plugin_is_shown_to_the_server(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server()
+    pem = (tmp_path / "server-127.0.0.1.pem").read_text()
+    context.load_verify_locations(authority.bundle)
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.verify_mode = ssl.CERT_REQUIRED
+    version = "client.authentication.k8s.io/v1"
+    status = {"clientCertificateData": pem, "clientKeyData": pem}
+    (tmp_path / "said").write_text(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
+    server = TlsServer(tmp_path)
+    port = await server.listen(Certificates(authority.bundle.read_text(), context))
+    try:
+        async with Transport(from_kubeconfig(kubeconfig(tmp_path, port))) as transport:
+            with pytest.raises(TransportError):
+                await transport.request("GET", "/api/v1/pods/a")
+        user = {"apiVersion": version, "command": "cat", "args": [str(tmp_path / "said")]}
+        async with Transport(from_kubeconfig(kubeconfig(tmp_path, port, exec=user))) as transport:
+            assert b"Pod" in await transport.request("GET", "/api/v1/pods/a")
+    finally:
+        await server.runner.cleanup()
+
+
 @pytest.mark.parametrize(
     ("said", "why"),
-    [("nothing", "its credential plugin failed: exec"), ('{"x": 1}', "its credential plugin gave no token")],
+    [
+        ("nothing", "its credential plugin sh gave no ExecCredential: JSON is malformed"),
+        ("null", "its credential plugin sh gave no ExecCredential with a status"),
+        ('{"x": 1}', "its credential plugin sh gave no token"),
+    ],
 )
 async def test_a_plugin_that_fails_is_one_line_with_the_kubeconfig_and_no_end_of_a_watch(
     plugin: Path, tmp_path: Path, said: str, why: str
@@ -138,7 +218,7 @@ async def test_a_plugin_that_fails_is_one_line_with_the_kubeconfig_and_no_end_of
 
 async def test_a_plugin_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(Expiring):
-        async def headers(self, *, refresh: bool = False) -> dict[str, str]:
+        async def headers(self, *, refused: Mapping[str, str] | None = None) -> dict[str, str]:
             return await asyncio.Event().wait()  # type: ignore[return-value]
 
     monkeypatch.setattr("llmkube.kube.transport.CREDENTIALS_TIMEOUT", 0.01)
@@ -167,21 +247,23 @@ async def test_a_projected_token_is_read_again_for_every_request(
 class TlsServer:
     """An API server whose authority can be made anew."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, handle: Handler | None = None) -> None:
         self.folder = folder
         self.runner: web.AppRunner
+        self._handle = handle or self._answer
 
     async def start(self, name: str, port: int = 0) -> str:
         """Listen with the certificates of one folder; return the port."""
         return await self.listen(certificates(self.folder / name), port)
 
-    async def listen(self, found: Certificates, port: int = 0) -> str:
+    async def listen(self, found: Certificates | None, port: int = 0) -> str:
         app = web.Application()
-        app.router.add_get("/{path:.*}", self._answer)
+        app.router.add_get("/{path:.*}", self._handle)
         self.runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self.runner.setup()
-        await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=found.context).start()
-        (self.folder / "ca.crt").write_text(found.ca_pem)
+        await web.TCPSite(self.runner, "127.0.0.1", port, ssl_context=found.context if found else None).start()
+        if found is not None:
+            (self.folder / "ca.crt").write_text(found.ca_pem)
         return str(self.runner.addresses[0][1])
 
     async def _answer(self, _: web.Request) -> web.Response:

@@ -92,7 +92,7 @@ async def test_a_line_without_an_end_is_given_up(
     client: Client, script: Any, say: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory is bounded whatever comes; the real bound is 64 MiB, and an object has 1.5."""
-    monkeypatch.setattr("llmkube.kube.transport.MAX_LINE", 1 << 16)
+    monkeypatch.setattr("llmkube.kube.answers.MAX_LINE", 1 << 16)
     await went_on(script, client, say, say.lines(b"x" * (1 << 20), hold=True))
 
 

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from llmkube.kube.client import Client
 from llmkube.kube.informer import Informer
 from llmkube.kube.kinds import POD, Key
@@ -187,3 +189,31 @@ async def test_a_line_of_many_megabytes_is_read(client: Client, script: Any, say
     script.answers = [say.lines(say.end_of_initial(5), say.event("ADDED", large), hold=True)]
     async with running(client) as (_, heard):
         await heard.until("added large")
+
+
+FAILED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 503, "reason": "Busy"}
+
+
+@pytest.mark.parametrize("said", [FAILED, {"status": "ok"}, {"metadata": {}, "items": []}])
+async def test_json_that_is_no_list_empties_no_store(client: Client, script: Any, say: Any, said: Any) -> None:
+    """As some gateways answer, with 200: nothing in it was listed, so that nothing has vanished either."""
+    listed = say.whole({"metadata": {"resourceVersion": "7"}, "items": [say.pod("a", 1)]})
+    script.answers = [say.whole(REFUSED, 422), listed, say.lines(say.expired()), say.whole(said)]
+    async with running(client) as (informer, heard):
+        await until(lambda: len(script.asked) > 5)
+        assert heard.said == ["added a initially"]
+        assert "expected a list of" in str(informer.last_error)
+
+
+async def test_an_event_without_a_name_or_a_version_is_none(client: Client, script: Any, say: Any) -> None:
+    for said in ({"metadata": {"name": "b"}}, {"metadata": {"resourceVersion": "9"}}):
+        script.answers = [
+            say.lines(say.event("ADDED", say.pod("a", 4)), say.end_of_initial(5)),
+            say.lines(say.event("ADDED", said)),
+            say.lines(say.event("BOOKMARK", {"metadata": {}})),
+            say.lines(say.event("ADDED", say.pod("c", 6)), hold=True),
+        ]
+        async with running(client) as (informer, heard):
+            await heard.until("added c")
+            assert heard.said == ["added a initially", "added c"]
+            assert informer.statistics().relists == 1

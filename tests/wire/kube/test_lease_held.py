@@ -247,3 +247,22 @@ async def test_work_that_is_cancelled_has_no_lease_any_more(elector: LeaderElect
     with pytest.raises(LeaseLostError):
         await task
     assert left == [0]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize("said", [{"status": "ok"}, {"kind": "Status", "status": "Failure", "code": 503}])
+async def test_what_a_gateway_says_in_json_renews_nothing(
+    elector: LeaderElector, kept: Kept, clock: Hands, method: str, said: dict[str, str]
+) -> None:
+    """With a 200: an empty Lease would be nobody's, and its holder us, for as long as the gateway says so."""
+    task, work = await led(elector)
+
+    async def maintained(request: web.Request) -> web.Response | None:
+        return web.json_response(said) if request.method == method else None
+
+    kept.before = maintained
+    await some_tries(kept)
+    clock.at += 10.1
+    with pytest.raises(LeaseLostError, match="not renewed for 10 s"):
+        await task
+    assert work.cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,59 @@ async def test_a_page_instead_of_an_object_is_one_line_that_shows_it(client: Cli
     script.answers = [say.html()]
     with pytest.raises(TransportError, match="expected a Pod, found b'<html>"):
         await client.get(POD, Key("default", "a"))
+
+
+@pytest.mark.parametrize("said", [{"status": "ok"}, {"kind": "Node", "metadata": {}}])
+async def test_a_deletion_is_one_when_the_api_server_says_so(client: Client, script: Any, say: Any, said: Any) -> None:
+    script.answers = [say.whole({"kind": "Status", "status": "Success"}), say.whole(say.pod("a", 1)), say.whole(said)]
+    assert await client.delete(POD, Key("default", "a"))
+    assert await client.delete(POD, Key("default", "a")), "it goes once its finalizers have"
+    with pytest.raises(TransportError, match="expected a Status or a Pod, found b'"):
+        await client.delete(POD, Key("default", "a"))
+
+
+@pytest.mark.parametrize(
+    "location", ["/elsewhere", "https://sign.in/", f"https://{'a' * 64}.example/", "https://a..b/", ""]
+)
+async def test_a_redirect_is_told_and_not_followed(client: Client, script: Any, say: Any, location: str) -> None:
+    """No API server says that, and our token is for nobody else."""
+    script.answers = [say.whole({}, 302, **({"Location": location} if location else {}))]
+    for method in ("POST", "DELETE"):
+        with pytest.raises(TransportError, match=r"answered (POST|DELETE) /a with a redirect to .*; give the address"):
+            await client.transport.request(method, "/a", body=b"{}")
+    with pytest.raises(TransportError, match=r"answered GET /a with a redirect"):
+        async with client.transport.stream("/a", idle_timeout=5):
+            pass
+
+
+async def test_what_goes_wrong_with_the_reader_of_a_stream_is_not_the_servers(
+    client: Client, script: Any, say: Any
+) -> None:
+    """`llmkube logs -f | head` closes the pipe: click ends that, quietly."""
+    script.answers = [say.lines(b"one\n", hold=True)]
+
+    async def read() -> None:
+        async with client.transport.stream("/log", idle_timeout=5) as lines:
+            async for _ in lines:
+                raise BrokenPipeError(32, "Broken pipe")
+
+    with pytest.raises(BrokenPipeError):
+        await read()
+
+
+async def test_an_error_that_comes_in_pieces_is_read_whole(client: Client, script: Any, say: Any) -> None:
+    async def pieces(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=404)
+        await response.prepare(request)
+        for at in range(0, len(said := json.dumps(MISSING).encode()), 20):
+            await response.write(said[at : at + 20])
+            await asyncio.sleep(0)
+        return response
+
+    script.answers = [pieces]
+    with pytest.raises(NotFound, match='pods "a" not found'):
+        async with client.transport.stream("/api/v1/pods", idle_timeout=5):
+            pass
 
 
 async def test_deleting_what_is_gone_is_no_error(client: Client, script: Any, say: Any) -> None:
@@ -111,7 +165,8 @@ async def test_an_apply_is_the_whole_intent_of_one_manager_and_a_status_goes_to_
         seen.append(
             Written(request.method, request.path, dict(request.query), request.content_type, await request.json())
         )
-        return await say.whole(say.pod("a", 7))(request)
+        kind = "Model" if "models" in request.path else "Service"
+        return await say.whole({**say.pod("a", 7), "kind": kind})(request)
 
     script.answers = [answer]
     applier = Applier(client, "llmkube-model", SystemClock())

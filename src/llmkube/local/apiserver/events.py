@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MICRO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 LONGEST, LONGEST_MESSAGE = 128, 1024
+"""Bytes, though what is told speaks of characters: Go's len() in pkg/apis/core/validation/events.go."""
 UNSET = ("firstTimestamp", "lastTimestamp", "count", "source")
 SETTLED = (
     "involvedObject",
@@ -102,9 +103,9 @@ def _told(event: Object, controller: str) -> Iterator[Cause]:
         yield _wrong(controller, NAME_SAYS, name)
     for field in ("reportingInstance", "action", "reason"):
         yield from _needed(field, event.get(field) or "")
-        if len(event.get(field) or "") > LONGEST:
+        if _size(event.get(field) or "") > LONGEST:
             yield _wrong(field, f"can have at most {LONGEST} characters")
-    if len(event.get("message") or "") > LONGEST_MESSAGE:
+    if _size(event.get("message") or "") > LONGEST_MESSAGE:
         yield _wrong("message", f"can have at most {LONGEST_MESSAGE} characters")
 
 
@@ -131,6 +132,10 @@ def _changed(event: Object, old: Object) -> Iterator[Cause]:
     for field in SETTLED:
         if (event.get(field) or None) != (old.get(field) or None):
             yield _wrong(field, "field is immutable", event.get(field) or "")
+
+
+def _size(text: str) -> int:
+    return len(text.encode())
 
 
 def _needed(field: str, value: str) -> Iterator[Cause]:

@@ -30,6 +30,10 @@ class Places:
         return self._in("/api/v1", "pods")
 
     @property
+    def networkpolicies(self) -> str:
+        return self._in("/apis/networking.k8s.io/v1", "networkpolicies")
+
+    @property
     def services(self) -> str:
         return self._in("/api/v1", "services")
 

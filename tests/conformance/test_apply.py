@@ -125,6 +125,19 @@ async def test_a_selector_is_one_value(api: Client, here: Places) -> None:
     assert found.body["spec"]["selector"] == {"a": "1"}
 
 
+async def test_the_pods_of_a_policy_and_its_rules_are_one_value_each(api: Client, here: Places) -> None:
+    """A LabelSelector is atomic; an empty list of rules is one, which another's edit does not survive."""
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "one"}}
+    spec = {"podSelector": {"matchLabels": {"a": "1"}}, "policyTypes": ["Egress"], "egress": []}
+    ours, path = {**policy, "spec": spec}, f"{here.networkpolicies}/one"
+    await api.apply(path, ours, "alpha")
+    opened = {"podSelector": {"matchLabels": {"b": "2"}}, "egress": [{}]}
+    changed = (await api.patch(path, {"spec": opened})).body["spec"]
+    assert (changed["podSelector"], changed["egress"]) == ({"matchLabels": {"a": "1", "b": "2"}}, [{}])
+    found = (await api.apply(path, ours, "alpha", force=True)).body["spec"]
+    assert (found["podSelector"], found.get("egress") or []) == (spec["podSelector"], [])
+
+
 async def test_lists_of_a_definition_are_merged_as_it_says(api: Client, here: Places) -> None:
     first = {"tags": ["x"], "parts": [{"name": "one", "colour": "red"}], "steps": ["a"]}
     await api.apply(f"{here.widgets}/w", widget("w", first), "alpha")

@@ -44,6 +44,8 @@ def network_policy(
             "podSelector": {"matchLabels": selector(name, "inference")},
             "policyTypes": ["Ingress", "Egress"] if is_closed else ["Ingress"],
             "ingress": _ingress(said, settings),
+            # Said, though it is nothing: another's rules would be others' fields, and stay.
+            **({"egress": []} if is_closed else {}),
         },
     }
 

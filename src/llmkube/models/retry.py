@@ -33,7 +33,7 @@ async def retried(attempt: Callable[[], Awaitable[None]], progress: Callable[[],
     tries, before = 0, progress()
     while True:
         try:
-            return await asyncio.create_task(_of(attempt))
+            return await asyncio.create_task(_alone(attempt))
         except SourceError as error:
             tries = tries + 1 if progress() <= before else 1
             before = progress()
@@ -43,7 +43,7 @@ async def retried(attempt: Callable[[], Awaitable[None]], progress: Callable[[],
         await asyncio.sleep(delay)
 
 
-async def _of(attempt: Callable[[], Awaitable[None]]) -> None:
+async def _alone(attempt: Callable[[], Awaitable[None]]) -> None:
     """In a task of its own: a TaskGroup that fails leaves its task marked as being cancelled, before Python 3.13, and a
     timeout of the next attempt would pass for that."""
     await attempt()

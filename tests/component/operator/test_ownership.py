@@ -167,6 +167,15 @@ def test_whom_a_person_lets_in_besides_is_shut_out_again(
     until(lambda: api.get("networkpolicies", here, "chat")["spec"]["ingress"], lambda found: found == [rule])
 
 
+def test_whom_a_person_lets_the_pods_reach_is_out_of_reach_again(
+    api: Api, here: str, serving: Serving, until: Until
+) -> None:
+    serving(networkPolicy={})
+    until(lambda: "Egress" in api.get("networkpolicies", here, "chat")["spec"]["policyTypes"])
+    api.patch("networkpolicies", here, "chat", {"spec": {"egress": [{}]}})
+    until(lambda: api.get("networkpolicies", here, "chat")["spec"].get("egress"), lambda found: not found)
+
+
 @pytest.mark.kubectl
 def test_a_person_scales_and_edits_the_service_itself(
     api: Api, here: str, serving: Serving, kubectl: Callable[..., str], until: Until

@@ -135,7 +135,7 @@ def _changed(event: Object, old: Object) -> Iterator[Cause]:
 
 
 def _size(text: str) -> int:
-    return len(text.encode())
+    return len(text.encode(errors="replace"))
 
 
 def _needed(field: str, value: str) -> Iterator[Cause]:

@@ -52,7 +52,8 @@ PORT_KEYS = {
     "spec": ("port", "protocol"),
 }
 SETS = frozenset({"finalizers"})
-ATOMIC_MAPS = frozenset({"selector", "nodeSelector", "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"})
+SELECTORS = {"selector", "nodeSelector", "podSelector", "namespaceSelector", "labelSelector"}
+ATOMIC_MAPS = frozenset({*SELECTORS, "secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef"})
 
 
 @dataclass(frozen=True)

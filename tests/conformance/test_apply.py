@@ -135,7 +135,17 @@ async def test_the_pods_of_a_policy_and_its_rules_are_one_value_each(api: Client
     changed = (await api.patch(path, {"spec": opened})).body["spec"]
     assert (changed["podSelector"], changed["egress"]) == ({"matchLabels": {"a": "1", "b": "2"}}, [{}])
     found = (await api.apply(path, ours, "alpha", force=True)).body["spec"]
-    assert (found["podSelector"], found.get("egress") or []) == (spec["podSelector"], [])
+    assert found == {"podSelector": spec["podSelector"], "policyTypes": ["Egress"]}, "an empty list is left out"
+
+
+async def test_an_empty_list_of_rules_is_owned_though_it_is_left_out(api: Client, here: Places) -> None:
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "one"}}
+    ours, path = {**policy, "spec": {"podSelector": {}, "egress": []}}, f"{here.networkpolicies}/one"
+    made = (await api.apply(path, ours, "alpha")).body
+    assert made["spec"] == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    assert "f:egress" in made["metadata"]["managedFields"][0]["fieldsV1"]["f:spec"]
+    theirs = {**policy, "spec": {"podSelector": {}, "egress": [{}]}}
+    assert (await api.apply(path, theirs, "beta")).status == 409
 
 
 async def test_lists_of_a_definition_are_merged_as_it_says(api: Client, here: Places) -> None:

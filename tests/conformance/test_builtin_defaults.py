@@ -22,10 +22,11 @@ def template(spec: Object) -> Object:
     return {"metadata": {"labels": {"app": "one"}}, "spec": spec}
 
 
-async def pod_template(api: Client, here: Places, **spec: Any) -> Object:
+async def pod_template(api: Client, here: Places, name: str = "one", **spec: Any) -> Object:
     """The pod template of a Deployment, as it comes back."""
     asked = template({"containers": [container()], **spec})
-    answer = await api.post(here.deployments, deployment("one", template=asked))
+    manifest = deployment("one", template=asked)
+    answer = await api.post(here.deployments, {**manifest, "metadata": {"name": name}})
     assert answer.status == 201, answer.body
     return answer.body["spec"]["template"]["spec"]
 
@@ -63,6 +64,15 @@ async def test_a_strategy_is_filled_in_where_it_says_nothing(
 ) -> None:
     made = await api.post(here.deployments, deployment("one", strategy=strategy))
     assert made.body["spec"]["strategy"] == filled
+
+
+async def test_what_is_empty_is_left_out_but_for_a_struct(api: Client, here: Places) -> None:
+    """Go's omitempty: an empty list or map, and what is null; a struct that says nothing stays."""
+    empty = {"volumes": [], "tolerations": None, "nodeSelector": {}, "imagePullSecrets": []}
+    bare = container(env=[], args=[], command=None, securityContext={}, resources={"limits": {}})
+    found = await pod_template(api, here, **empty, containers=[bare], affinity={})
+    filled = await pod_template(api, here, name="two", containers=[container(securityContext={})], affinity={})
+    assert found == filled
 
 
 async def test_a_pod_template_says_how_its_pods_live(api: Client, here: Places) -> None:

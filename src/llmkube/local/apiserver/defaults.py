@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from llmkube.local.apiserver import events
 from llmkube.local.apiserver import pod_defaults as pods
+from llmkube.local.apiserver.omitted import without_omitted
 from llmkube.local.apiserver.pod_defaults import each, with_defaults
+from llmkube.local.apiserver.resources import DEFINITIONS
 from llmkube.local.objects import Object, spec_of, status_of
 
 if TYPE_CHECKING:
@@ -44,10 +46,15 @@ ALLOCATED = {
 def prepare(resource: Resource, obj: Object, old: Object | None) -> Object:
     """The object with Kubernetes' defaults; what the cluster allocated for it before is kept."""
     fill = FILLS.get(resource.name)
-    filled = fill(obj) if fill else obj
+    said = obj if resource.name == DEFINITIONS else _said(obj)
+    filled = fill(said) if fill else said
     filled = events.filled(resource, filled) if resource.stored_as == "events" else filled
     filled = _kept(filled, old, ALLOCATED.get(resource.name, ()))
     return filled if old is not None else _first_status(resource, filled)
+
+
+def _said(obj: Object) -> Object:
+    return {**obj, "spec": without_omitted(obj["spec"])} if isinstance(obj.get("spec"), dict) else obj
 
 
 def _kept(obj: Object, old: Object | None, names: tuple[str, ...]) -> Object:

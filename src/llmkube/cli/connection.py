@@ -80,7 +80,7 @@ def local_kubeconfig(context: str | None = None) -> Path | None:
     path = (Path(home) if home else Path.home() / ".llmkube") / "local" / "kubeconfig"
     if os.environ.get("KUBECONFIG") or context or not path.exists():
         return None
-    configured = config.default_kubeconfig() is not None or (config.SERVICE_ACCOUNT / "token").exists()
+    configured = bool(config.default_kubeconfigs()) or (config.SERVICE_ACCOUNT / "token").exists()
     return path if home or not configured else None
 
 

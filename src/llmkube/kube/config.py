@@ -1,7 +1,7 @@
 """Where the API server is and how to show who we are: a kubeconfig, or the service account of a pod.
 
     load(kubeconfig, context) -> ClusterConfig      whatever is wrong with it is a ConfigError or TrustError
-    from_kubeconfig(path, context), in_cluster()
+    from_kubeconfig(*paths, context=…), in_cluster()
 
 What a kubeconfig says is read in kubeconfig.py, what its users show in credentials.py and exec_plugin.py.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmkube.kube import proxies
 from llmkube.kube.credentials import (
     Basic,
     ConfigError,
@@ -40,7 +41,7 @@ __all__ = [
     "Credentials",
     "StaticToken",
     "TokenFile",
-    "default_kubeconfig",
+    "default_kubeconfigs",
     "from_kubeconfig",
     "in_cluster",
     "load",
@@ -67,9 +68,9 @@ class ClusterConfig:
 
 async def load(kubeconfig: Path | None = None, context: str | None = None) -> ClusterConfig:
     """Return the cluster of a kubeconfig ($KUBECONFIG, ~/.kube/config), or of the pod we run in."""
-    path = kubeconfig or default_kubeconfig()
-    if path is not None:
-        return from_kubeconfig(path, context)
+    paths = (kubeconfig,) if kubeconfig else default_kubeconfigs()
+    if paths:
+        return from_kubeconfig(*paths, context=context)
     if (SERVICE_ACCOUNT / "token").exists():
         return in_cluster()
     raise ConfigError(
@@ -78,17 +79,18 @@ async def load(kubeconfig: Path | None = None, context: str | None = None) -> Cl
     )
 
 
-def default_kubeconfig() -> Path | None:
-    """Return the kubeconfig that kubectl would read, or nothing where there is none."""
+def default_kubeconfigs() -> tuple[Path, ...]:
+    """Return the kubeconfigs that kubectl would read as one, which are there; none where there are none."""
     named = os.environ.get("KUBECONFIG", "")
     candidates = [Path(each) for each in named.split(os.pathsep) if each] or [Path.home() / ".kube" / "config"]
-    if named and not any(each.exists() for each in candidates):
+    found = tuple(each for each in candidates if each.exists())
+    if named and not found:
         raise ConfigError(f"KUBECONFIG={named}: no such file; correct it or unset it")
-    return next((each for each in candidates if each.exists()), None)
+    return found
 
 
 def in_cluster() -> ClusterConfig:
-    """Return the cluster of the pod we run in."""
+    """Return the cluster of the pod we run in; a proxy of the environment is for sources, never on the way there."""
     host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise ConfigError("KUBERNETES_SERVICE_HOST is not set: this pod has no way to its API server")
@@ -102,12 +104,10 @@ def in_cluster() -> ClusterConfig:
     return ClusterConfig(f"https://{host}:{port}", namespace, TokenFile(SERVICE_ACCOUNT / "token"), tls, origin)
 
 
-def from_kubeconfig(path: Path, context: str | None = None) -> ClusterConfig:
-    """Return the cluster of one context of a kubeconfig; its current one by default."""
-    found = chosen(path, context)
-    server = (found.cluster.server or "").rstrip("/")
-    if not server:
-        raise ConfigError(f"{found.origin}: its cluster has no server; set one")
+def from_kubeconfig(*paths: Path, context: str | None = None) -> ClusterConfig:
+    """Return the cluster of one context of kubeconfigs that are read as one; their current one by default."""
+    found = chosen(paths, context)
+    server = found.server
     credentials = _credentials(found)
     is_tls = server.startswith("https")
     return ClusterConfig(
@@ -116,27 +116,33 @@ def from_kubeconfig(path: Path, context: str | None = None) -> ClusterConfig:
         _impersonating(found, credentials),
         _tls(found, credentials.pair if isinstance(credentials, Remembered) else _no_pair) if is_tls else None,
         found.origin,
-        found.proxy,
+        _proxy(found),
         (found.cluster.tls_server_name or "") if is_tls else "",
     )
 
 
+def _proxy(found: Chosen) -> str:
+    said = proxies.of_cluster(found.cluster.proxy_url or "", f"{found.origin}: its cluster's proxy-url")
+    return said or proxies.of_environment(found.server)
+
+
 def _credentials(found: Chosen) -> Credentials:
     """As client-go prefers them: a token's file, the token, name and password, a plugin, a provider."""
-    user, path = found.user, found.path
+    user = found.user
     token = token_of(user.token, f"{found.origin}: its user's token") if user.token else ""
     if (token or user.token_file) and (user.username or user.password):
         raise ConfigError(f"{found.origin}: its user has both a token and a username; leave one of them out")
     if user.token_file:
-        return TokenFile(path.parent / user.token_file, token)
+        return TokenFile(Path(user.token_file), token)
     if token:
         return StaticToken(token)
     if user.username or user.password:
         return Basic(user.username or "", user.password or "")
     if user.exec is not None:
-        return Remembered(ExecPlugin(user.exec, lambda: _told(found), kubeconfig=path, context=found.context).give)
+        file, context = found.users_file, found.context
+        return Remembered(ExecPlugin(user.exec, lambda: _told(found), kubeconfig=file, context=context).give)
     if user.auth_provider:
-        return Remembered(lambda: of_auth_provider(path, found.context))
+        return Remembered(lambda: of_auth_provider(found.paths, found.context))
     return StaticToken()
 
 
@@ -163,7 +169,7 @@ def _told(found: Chosen) -> dict[str, Any]:
         raise ConfigError(f"{found.origin}: its certificate-authority cannot be read: {error}; correct it") from error
     own = (each.extension for each in cluster.extensions or () if each.name == EXEC_EXTENSION)
     told = {
-        "server": cluster.server,
+        "server": found.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         "certificate-authority-data": base64.b64encode(authority).decode(),
@@ -188,7 +194,7 @@ def _tls(found: Chosen, pair: Callable[[], tuple[bytes, bytes] | None]) -> Trust
     )
     if any(named[1]) and not any(named[2]):
         raise ConfigError(f"{found.origin}: its user has a client-certificate but no client-key; add one")
-    files = [found.path.parent / file for file, data in named if file and not data]
+    files = [Path(file) for file, data in named if file and not data]
     return Trust(lambda: _context(found, pair()), files=files, origin=str(found.path), held=pair)
 
 

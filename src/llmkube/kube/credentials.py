@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import math
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +21,7 @@ from urllib.parse import quote
 from llmkube.kube.errors import KubeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
 _HEADER_NAME = "!#$&'*+^`|"
@@ -161,16 +162,17 @@ def impersonation(
     return {name: values[0] for name, values in headers.items() if values}
 
 
-async def of_auth_provider(kubeconfig: Path, context: str) -> Given:
+async def of_auth_provider(kubeconfigs: Sequence[Path], context: str) -> Given:
     """Ask the legacy auth-provider (oidc, gcp) of a context, through kubernetes-asyncio: a second to import."""
     import aiohttp
     from kubernetes_asyncio import client, config
 
     loaded: Any = client.Configuration()
-    where = f"{kubeconfig} (context {context}): its auth-provider"
+    files = os.pathsep.join(map(str, kubeconfigs))
+    where = f"{files} (context {context}): its auth-provider"
     wrong = (config.ConfigException, aiohttp.ClientError, OSError, ValueError, LookupError)
     try:
-        await config.load_kube_config(str(kubeconfig), context, client_configuration=loaded)
+        await config.load_kube_config(files, context, client_configuration=loaded)
         token = await loaded.get_api_key_with_prefix("BearerToken") or loaded.api_key.get("authorization", "")
     except (*wrong, TypeError, AttributeError, AssertionError) as error:
         # It names a missing key by its path, which begins with the whole of the user: {'name': …, 'client-secret': …}.

@@ -138,7 +138,11 @@ class ExecPlugin:
             spec["cluster"] = self._cluster()
         info = {"apiVersion": self._said.api_version, "kind": "ExecCredential", "spec": spec}
         own = {each.name: each.value for each in self._said.env or ()}
-        return {**os.environ, **own, "KUBERNETES_EXEC_INFO": msgspec.json.encode(info).decode()}
+        try:
+            told = msgspec.json.encode(info).decode()
+        except (TypeError, ValueError, RecursionError):  # the extension of a cluster: YAML that no JSON says
+            self._fail("cannot be told of its cluster, whose extension is no JSON", "correct the extension")
+        return {**os.environ, **own, "KUBERNETES_EXEC_INFO": told}
 
     def _given(self, answer: bytes) -> Given:
         credential = self._read(answer)

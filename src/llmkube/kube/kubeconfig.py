@@ -1,30 +1,36 @@
-"""A kubeconfig file: the context that is meant, its cluster and user, each checked field by field.
+"""Kubeconfig files: the context that is meant, its cluster and user, each checked field by field.
 
-    chosen(path, context) -> Chosen     ConfigError names the file, the entry and the field
+    chosen(paths, context) -> Chosen    ConfigError names the file, the entry and the field
 
-Source: client-go's tools/clientcmd/api/v1. Entries that are not chosen may be as they like. No error quotes a value
-that may be a secret.
+Several files are read as one, as kubectl reads $KUBECONFIG: each entry is the first file's that has it, and a relative
+path is one from that file. Source: client-go's tools/clientcmd, its api/v1 and loader.go. Entries that are not chosen
+may be as they like. No error quotes a value that may be a secret.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 import yaml
 
 from llmkube.kube.credentials import ConfigError
 from llmkube.kube.exec_plugin import ExecConfig  # noqa: TC001 - msgspec reads the annotation
+from llmkube.kube.proxies import http_url
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 S = TypeVar("S")
+P = TypeVar("P", bound=msgspec.Struct)
 EXEC_EXTENSION = "client.authentication.k8s.io/exec"
 """The extension of a cluster that a plugin is told as spec.cluster.config."""
+PATHS = ("certificate_authority", "client_certificate", "client_key", "token_file")
+"""Fields of a cluster or a user that name files."""
 
 
 class Context(msgspec.Struct):
@@ -95,9 +101,12 @@ class _File(msgspec.Struct, rename="kebab"):
 
 @dataclass(frozen=True)
 class Chosen:
-    """One context of a kubeconfig, with what it names."""
+    """One context of kubeconfigs, with what it names; the files that they name are where they are."""
 
+    paths: tuple[Path, ...]
     path: Path
+    """The file that has the context."""
+    users_file: Path
     context: str
     namespace: str
     cluster: Cluster
@@ -108,17 +117,25 @@ class Chosen:
         return f"{self.path} (context {self.context})"
 
     @property
-    def proxy(self) -> str:
-        """`proxy-url`, which may be empty; a ConfigError for what is no HTTP proxy."""
-        url = self.cluster.proxy_url or ""
-        try:
-            parts = urlsplit(url)
-            is_proxy = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is no number
-            is_proxy = False
-        if url and not is_proxy:
-            raise ConfigError(f"{self.origin}: its cluster's proxy-url is none of http:// or https://; use one that is")
-        return url
+    def server(self) -> str:
+        """`server` as a URL without a slash at its end; a ConfigError, which quotes nothing, for what is none.
+
+        Without a scheme it is https where anything is said of certificates, as client-go takes it.
+        """
+        said = (self.cluster.server or "").strip()
+        if not said:
+            raise ConfigError(f"{self.origin}: its cluster has no server; set one")
+        parts = http_url(said if "://" in said else f"{'https' if self._speaks_of_tls() else 'http'}://{said}")
+        if parts is None or parts.query or parts.fragment or "@" in parts.netloc:
+            todo = "set one such as https://example.com:6443, without a name, password or query"
+            raise ConfigError(f"{self.origin}: its cluster's server is no http:// or https:// URL; {todo}")
+        return parts.geturl().rstrip("/")
+
+    def _speaks_of_tls(self) -> bool:
+        cluster, user = self.cluster, self.user
+        authority = cluster.certificate_authority or cluster.certificate_authority_data
+        certificate = user.client_certificate or user.client_certificate_data
+        return bool(authority or certificate or cluster.insecure_skip_tls_verify or cluster.tls_server_name)
 
     def content(self, which: str, file: str | None, data: str | None) -> bytes:
         """Return what stands in the field `<which>-data`, which wins, or in the file of `which`; b"" without either.
@@ -130,27 +147,62 @@ class Chosen:
                 return base64.b64decode("".join(data.split()), validate=True)
             except ValueError as error:
                 raise ConfigError(f"{self.origin}: {which}-data is not base64; correct it") from error
-        return (self.path.parent / file).read_bytes() if file else b""
+        return Path(file).read_bytes() if file else b""
 
 
-def chosen(path: Path, context: str | None = None) -> Chosen:
-    """Return one context of a kubeconfig; its current one by default."""
-    file = _read(path)
-    name = context or file.current_context or ""
-    if not name:
-        raise ConfigError(f"{path}: has no current-context; name one of: {_names(file.contexts)}")
-    found = _entry(path, "context", name, file.contexts)
-    meant = _shaped(found.context, Context, f"{path}: context {name!r}")
-    cluster = _entry(path, "cluster", meant.cluster or "", file.clusters)
-    user = _entry(path, "user", meant.user, file.users) if meant.user else _Named("")
+def chosen(paths: Sequence[Path], context: str | None = None) -> Chosen:
+    """Return one context of kubeconfigs that are read as one; their current one by default."""
+    files = _Files(paths)
+    name = context or files.current_context
+    path, of_context = files.entry("context", name)
+    meant = _shaped(of_context.context, Context, f"{path}: context {name!r}")
+    clusters_file, cluster = files.entry("cluster", meant.cluster or "")
+    users_file, user = files.entry("user", meant.user) if meant.user else (path, _Named(""))
     return Chosen(
+        tuple(paths),
         path,
+        users_file,
         name,
         meant.namespace or "default",
-        _shaped(cluster.cluster, Cluster, f"{path}: cluster {cluster.name!r}"),
+        _placed(_shaped(cluster.cluster, Cluster, f"{clusters_file}: cluster {cluster.name!r}"), clusters_file),
         # `kubectl config set-credentials NAME` alone leaves a user of nothing.
-        _shaped({} if user.user is None else user.user, User, f"{path}: user {user.name!r}"),
+        _placed(_shaped({} if user.user is None else user.user, User, f"{users_file}: user {user.name!r}"), users_file),
     )
+
+
+def _placed(said: P, file: Path) -> P:
+    """The entry with the paths in it as they are from anywhere."""
+    named = {name: getattr(said, name, None) for name in PATHS}
+    return msgspec.structs.replace(said, **{name: str(file.parent / path) for name, path in named.items() if path})
+
+
+class _Files:
+    """The sections of all the files."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._where = os.pathsep.join(map(str, paths))
+        self._files = [(path, _read(path)) for path in paths]
+
+    @property
+    def current_context(self) -> str:
+        for _, file in self._files:
+            if file.current_context:
+                return file.current_context
+        raise ConfigError(f"{self._where}: has no current-context; name one of: {self._names('context')}")
+
+    def entry(self, kind: str, name: str) -> tuple[Path, _Named]:
+        for path, each in self._entries(kind):
+            if each.name == name:
+                return path, each
+        raise ConfigError(f"{self._where}: no {kind} {name!r}; it has: {self._names(kind)}")
+
+    def _names(self, kind: str) -> str:
+        return ", ".join(dict.fromkeys(each.name for _, each in self._entries(kind))) or "none"
+
+    def _entries(self, kind: str) -> Iterator[tuple[Path, _Named]]:
+        for path, file in self._files:
+            sections = {"context": file.contexts, "cluster": file.clusters, "user": file.users}
+            yield from ((path, each) for each in sections[kind] or ())
 
 
 def _read(path: Path) -> _File:
@@ -172,14 +224,3 @@ def _shaped(content: Any, kind: type[S], where: str) -> S:
         return msgspec.convert(content, kind)
     except (msgspec.ValidationError, RecursionError) as error:
         raise ConfigError(f"{where}: {error}; correct it") from error
-
-
-def _entry(path: Path, section: str, name: str, entries: list[_Named] | None) -> _Named:
-    for each in entries or ():
-        if each.name == name:
-            return each
-    raise ConfigError(f"{path}: no {section} {name!r}; it has: {_names(entries)}")
-
-
-def _names(entries: list[_Named] | None) -> str:
-    return ", ".join(each.name for each in entries or ()) or "none"

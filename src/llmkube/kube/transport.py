@@ -10,6 +10,7 @@ import random
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -246,6 +247,8 @@ class Transport:
 
     def _lost(self, method: str, path: str, error: BaseException) -> TransportError:
         what = str(error) or type(error).__name__
+        if isinstance(error, aiohttp.ClientHttpProxyError):  # which tells the proxy's URL, and may tell a password
+            what = f"its proxy {urlsplit(self.config.proxy).hostname} answered {error.status} {error.message}"
         return TransportError(f"{self.config.server} did not answer {method} {path}: {what}")
 
     def _count(self, method: str, code: str, seconds: float) -> None:

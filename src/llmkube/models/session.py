@@ -12,9 +12,9 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from llmkube.kube.proxies import proxy_hosts
 from llmkube.kube.trust import trusting
 from llmkube.models.errors import SourceError
-from llmkube.models.proxies import proxy_hosts
 
 if TYPE_CHECKING:
     import socket

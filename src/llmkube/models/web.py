@@ -18,8 +18,8 @@ import aiohttp
 from aiohttp.helpers import is_ip_address
 from yarl import URL
 
+from llmkube.kube.proxies import proxy_hosts, proxy_of
 from llmkube.models.errors import SourceError
-from llmkube.models.proxies import proxy_hosts, proxy_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -65,7 +65,7 @@ class Web:
         asked = _parsed(what, url)
         await self._check(what, url, asked.raw_host or "")
         own = headers(url)
-        async with self.session.get(asked, headers=own, allow_redirects=False, proxy=proxy_of(url)) as response:
+        async with self.session.get(asked, headers=own, allow_redirects=False, proxy=proxy_of(url) or None) as response:
             yield response
 
     async def _check(self, what: str, url: str, host: str) -> None:

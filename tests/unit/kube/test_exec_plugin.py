@@ -67,6 +67,13 @@ async def test_a_plugin_is_told_what_kubectl_tells_it(
     assert json.loads((tmp_path / "told").read_text())["spec"] == spec | {"cluster": {"server": "https://s"}}
 
 
+async def test_what_json_cannot_say_of_a_cluster_is_one_line(tmp_path: Path) -> None:
+    said = ExecConfig(command="true", api_version=V1, provide_cluster_info=True)
+    told = {"config": {None: "yaml has keys of any kind"}}
+    with pytest.raises(ConfigError, match=r"kubeconfig \(context c\): .*cannot be told of its cluster"):
+        await ExecPlugin(said, lambda: told, kubeconfig=tmp_path / "kubeconfig", context="c").give()
+
+
 @pytest.mark.parametrize(
     ("terminal", "mode", "interactive"),
     [

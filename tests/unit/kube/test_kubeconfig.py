@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from llmkube.kube.config import ClusterConfig, ConfigError, TokenFile, from_kubeconfig, in_cluster
+from llmkube.kube.config import ClusterConfig, ConfigError, TokenFile, from_kubeconfig, in_cluster, load
 from llmkube.kube.credentials import Given, Remembered, of_auth_provider
 from llmkube.kube.trust import TrustError
 from llmkube.local.apiserver.tls import certificates
@@ -132,11 +134,70 @@ def test_a_clusters_proxy_and_the_name_in_its_certificate_are_read(read: Any) ->
     assert (read().proxy, read().server_hostname) == ("", "")
 
 
+def test_a_proxy_of_the_environment_is_on_the_way_to_clusters_of_kubeconfigs_without_one(
+    read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    outside = {"server": "https://api.example"}
+    assert read(cluster=outside).proxy == "http://proxy:3128"
+    assert read(cluster={**outside, "proxy-url": "http://other:3128"}).proxy == "http://other:3128"
+    assert read().proxy == "", "loopback"
+    (tmp_path / "namespace").write_text("here")
+    (tmp_path / "ca.crt").write_text(certificates(tmp_path).ca_pem)
+    monkeypatch.setattr("llmkube.kube.config.SERVICE_ACCOUNT", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+    assert in_cluster().proxy == "", "a Service's address is behind no proxy"
+
+
 @pytest.mark.parametrize("url", ["socks5://me:secret@proxy:1", "proxy:3128", "http://", "http://proxy:port"])
 def test_a_proxy_that_is_no_http_proxy_is_refused(read: Any, url: str) -> None:
     with pytest.raises(ConfigError, match="proxy-url is none of http:// or https://") as found:
         read(cluster={"proxy-url": url})
     assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [
+        ("https://api.example:6443/", "https://api.example:6443"),
+        ("HTTPS://api.example/k8s/clusters/c-1/", "https://api.example/k8s/clusters/c-1"),
+        ("https://[::1]:6443", "https://[::1]:6443"),
+        ("api.example:8080", "http://api.example:8080"),
+        ("api.example", "http://api.example"),
+    ],
+)
+def test_where_the_server_is_is_said_as_kubectl_takes_it(read: Any, server: str, found: str) -> None:
+    config = read(cluster={"server": server, "insecure-skip-tls-verify": None})
+    assert (config.server, config.tls is not None) == (found, found.startswith("https"))
+
+
+def test_a_server_without_a_scheme_whose_certificate_is_spoken_of_is_asked_by_tls(read: Any) -> None:
+    assert read(cluster={"server": "api.example:6443"}).server == "https://api.example:6443"
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        "ftp://x",
+        "https://",
+        "https://a b",
+        "https://[::1",
+        "https://x:99999",
+        "unix:///s",
+        "https://x/?y=1",
+        "https://x#f",
+    ],
+)
+def test_a_server_that_is_no_server_is_one_line(read: Any, server: str) -> None:
+    with pytest.raises(ConfigError, match=r"kubeconfig \(context c\): its cluster's server is no "):
+        read(cluster={"server": server})
+
+
+@pytest.mark.parametrize("server", [f"https://me:{SECRET}@x", f"me:{SECRET}@x:6443"])
+def test_a_password_in_a_servers_address_is_refused_and_not_told(read: Any, server: str) -> None:
+    with pytest.raises(ConfigError, match=r"kubeconfig \(context c\): its cluster's server is no ") as found:
+        read(cluster={"server": server})
+    assert SECRET not in str(found.value)
 
 
 @pytest.fixture
@@ -276,6 +337,63 @@ async def test_a_user_of_nothing_shows_nothing(tmp_path: Path) -> None:
     assert await headers(from_kubeconfig(path)) == {}
 
 
+@pytest.fixture
+def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """$KUBECONFIG names two files in folders of their own, and one between them that is not there."""
+    first, second = tmp_path / "one" / "kubeconfig", tmp_path / "two" / "kubeconfig"
+    for path, token in ((first, "1"), (second, "2")):
+        path.parent.mkdir()
+        (path.parent / "token").write_text(token)
+        path.write_text(yaml.safe_dump(document({"tokenFile": "token"})))
+    monkeypatch.setenv("KUBECONFIG", os.pathsep.join(map(str, (first, tmp_path / "none", second))))
+    return first, second
+
+
+def changed(path: Path, **sections: Any) -> None:
+    path.write_text(yaml.safe_dump({**document({"tokenFile": "token"}), **sections}))
+
+
+async def test_of_the_files_that_kubeconfig_names_each_entry_comes_from_the_first_that_has_it(
+    two: tuple[Path, Path],
+) -> None:
+    assert await headers(await load()) == bearer("1")
+    changed(two[0], users=None)
+    assert await headers(await load()) == bearer("2"), "a path is from the file that says it"
+    changed(two[0], **{"current-context": "", "contexts": None})
+    config = await load()
+    assert (config.origin, await headers(config)) == (f"{two[1]} (context c)", bearer("1"))
+
+
+async def test_what_none_of_the_files_has_is_one_line_that_names_them(two: tuple[Path, Path]) -> None:
+    both = os.pathsep.join(map(str, two))
+    with pytest.raises(ConfigError, match=rf"^{both}: no context 'x'; it has: c$"):
+        await load(context="x")
+    for path in two:
+        changed(path, users=None)
+    with pytest.raises(ConfigError, match=rf"^{both}: no user 'u'; it has: none$"):
+        await load()
+
+
+async def test_a_plugin_that_two_files_describe_runs_from_the_folder_of_the_one_that_says_it(
+    two: tuple[Path, Path],
+) -> None:
+    script = two[1].parent / "plugin"
+    version = "client.authentication.k8s.io/v1"
+    answer = {"apiVersion": version, "kind": "ExecCredential", "status": {"token": "given"}}
+    script.write_text(f"#!/bin/sh\necho '{json.dumps(answer)}'\n")
+    script.chmod(0o755)
+    changed(two[0], users=None)
+    changed(two[1], users=[{"name": "u", "user": {"exec": {"command": "./plugin", "apiVersion": version}}}])
+    assert await headers(await load()) == bearer("given")
+
+
+async def test_an_auth_provider_is_found_in_any_of_the_files(two: tuple[Path, Path]) -> None:
+    provider = {"name": "gcp", "config": {"access-token": "t0ken"}}
+    changed(two[0], users=None)
+    changed(two[1], users=[{"name": "u", "user": {"auth-provider": provider}}])
+    assert await headers(await load()) == bearer("t0ken")
+
+
 def test_a_pod_without_its_service_account_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmkube.kube.config.SERVICE_ACCOUNT", tmp_path)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
@@ -307,7 +425,7 @@ async def test_an_auth_provider_that_fails_is_one_line_that_tells_no_secret(
 
 async def test_an_auth_providers_token_is_sent(read: Any, tmp_path: Path) -> None:
     read({"auth-provider": {"name": "gcp", "config": {"access-token": "t0ken"}}})
-    assert (await of_auth_provider(tmp_path / "kubeconfig", "c")).headers == bearer("t0ken")
+    assert (await of_auth_provider((tmp_path / "kubeconfig",), "c")).headers == bearer("t0ken")
 
 
 class Asked:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -188,30 +184,6 @@ async def test_a_status_that_is_not_the_file_is_told_with_what_to_do(status: int
 
     assert (error.reason, error.retryable) == (reason, retryable)
     assert f"HTTP {status}" in error.message
-
-
-@pytest.fixture
-def proxy(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A real proxy (proxy.py) with a password: its address, and its log."""
-    port_file, log = tmp_path / "port", tmp_path / "proxy.log"
-    command = [sys.executable, "-m", "proxy", "--hostname", "127.0.0.1", "--port", "0", "--num-workers", "1"]
-    command += [
-        "--port-file",
-        str(port_file),
-        "--log-file",
-        str(log),
-        "--basic-auth",
-        "ann:s3cret",
-        "--num-acceptors",
-        "1",
-    ]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
-    while not (port_file.exists() and port_file.read_text().strip()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    yield f"127.0.0.1:{port_file.read_text().strip()}", log
-    process.terminate()
-    process.wait(timeout=10)
 
 
 async def test_a_proxy_of_the_environment_is_used_with_its_password_for_http_and_https(

@@ -139,7 +139,7 @@ def _credentials(found: Chosen) -> Credentials:
     if user.username or user.password:
         return Basic(user.username or "", user.password or "")
     if user.exec is not None:
-        file, context = found.users_file, found.context
+        file, context = found.user_file, found.context
         return Remembered(ExecPlugin(user.exec, lambda: _told(found), kubeconfig=file, context=context).give)
     if user.auth_provider:
         return Remembered(lambda: of_auth_provider(found.paths, found.context))

@@ -106,7 +106,7 @@ class Chosen:
     paths: tuple[Path, ...]
     path: Path
     """The file that has the context."""
-    users_file: Path
+    user_file: Path
     context: str
     namespace: str
     cluster: Cluster
@@ -156,17 +156,17 @@ def chosen(paths: Sequence[Path], context: str | None = None) -> Chosen:
     name = context or files.current_context
     path, of_context = files.entry("context", name)
     meant = _shaped(of_context.context, Context, f"{path}: context {name!r}")
-    clusters_file, cluster = files.entry("cluster", meant.cluster or "")
-    users_file, user = files.entry("user", meant.user) if meant.user else (path, _Named(""))
+    cluster_file, cluster = files.entry("cluster", meant.cluster or "")
+    user_file, user = files.entry("user", meant.user) if meant.user else (path, _Named(""))
     return Chosen(
         tuple(paths),
         path,
-        users_file,
+        user_file,
         name,
         meant.namespace or "default",
-        _placed(_shaped(cluster.cluster, Cluster, f"{clusters_file}: cluster {cluster.name!r}"), clusters_file),
+        _placed(_shaped(cluster.cluster, Cluster, f"{cluster_file}: cluster {cluster.name!r}"), cluster_file),
         # `kubectl config set-credentials NAME` alone leaves a user of nothing.
-        _placed(_shaped({} if user.user is None else user.user, User, f"{users_file}: user {user.name!r}"), users_file),
+        _placed(_shaped({} if user.user is None else user.user, User, f"{user_file}: user {user.name!r}"), user_file),
     )
 
 
@@ -215,7 +215,8 @@ def _read(path: Path) -> _File:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         raise ConfigError(f"{path}: cannot be read as a kubeconfig: it is no YAML{where}; correct it") from error
-    return _shaped(content, _File, f"{path}: cannot be read as a kubeconfig")
+    # An empty file is one without entries, which `kubectl config` writes into.
+    return _File() if content is None else _shaped(content, _File, f"{path}: cannot be read as a kubeconfig")
 
 
 def _shaped(content: Any, kind: type[S], where: str) -> S:

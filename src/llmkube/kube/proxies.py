@@ -44,7 +44,8 @@ def proxy_of(url: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def proxy_hosts(environ: Mapping[str, str] = os.environ) -> set[str]:
     """Return the proxies' hosts: they are the administrator's own choice."""
-    return {host for scheme in PORTS if (host := urlsplit(_proxy(scheme, environ)).hostname)}
+    found = (http_url(_proxy(scheme, environ)) for scheme in PORTS)
+    return {parts.hostname for parts in found if parts is not None and parts.hostname}
 
 
 def of_environment(server: str, environ: Mapping[str, str] = os.environ) -> str:

@@ -310,7 +310,7 @@ def test_an_entry_of_another_shape_is_one_line_with_the_file_the_entry_and_the_f
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"\xff", b"a: b: s3cr3t", b"token: !s3cr3t", b"token: *s3cr3t", b"x: 2024-99-99", b"[" * 5000],
+    [b"[]", b"\xff", b"a: b: s3cr3t", b"token: !s3cr3t", b"token: *s3cr3t", b"x: 2024-99-99", b"[" * 5000],
 )
 def test_a_file_that_is_no_kubeconfig_is_one_line_that_does_not_quote_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "kubeconfig"
@@ -362,6 +362,14 @@ async def test_of_the_files_that_kubeconfig_names_each_entry_comes_from_the_firs
     changed(two[0], **{"current-context": "", "contexts": None})
     config = await load()
     assert (config.origin, await headers(config)) == (f"{two[1]} (context c)", bearer("1"))
+
+
+async def test_a_file_that_is_empty_has_no_entries(two: tuple[Path, Path]) -> None:
+    two[0].write_text("# made by touch\n")
+    assert await headers(await load()) == bearer("2")
+    two[1].write_text("")
+    with pytest.raises(ConfigError, match="has no current-context; name one of: none"):
+        await load()
 
 
 async def test_what_none_of_the_files_has_is_one_line_that_names_them(two: tuple[Path, Path]) -> None:

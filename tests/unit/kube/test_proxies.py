@@ -75,6 +75,7 @@ def test_models_come_through_the_proxy_of_the_environment_from_loopback_too() ->
     assert proxy_of("https://models.example/m.gguf", environ) == "http://tls:3129"
     assert proxy_of("s3://bucket/m.gguf", environ) == ""
     assert proxy_hosts(environ) == {"plain", "tls"}
+    assert proxy_hosts({"HTTP_PROXY": "http://[fd00", "HTTPS_PROXY": "socks5://s"}) == set()
     assert proxy_hosts({}) == set()
 
 

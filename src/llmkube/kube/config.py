@@ -3,7 +3,8 @@
     load(kubeconfig, context) -> ClusterConfig      whatever is wrong with it is a ConfigError or TrustError
     from_kubeconfig(*paths, context=…), in_cluster()
 
-What a kubeconfig says is read in kubeconfig.py, what its users show in credentials.py and exec_plugin.py.
+What a kubeconfig says is read in kubeconfig.py, what its users show in credentials.py and exec_plugin.py, and which
+proxy is on the way in proxies.py.
 """
 
 from __future__ import annotations

@@ -158,15 +158,16 @@ def chosen(paths: Sequence[Path], context: str | None = None) -> Chosen:
     meant = _shaped(of_context.context, Context, f"{path}: context {name!r}")
     cluster_file, cluster = files.entry("cluster", meant.cluster or "")
     user_file, user = files.entry("user", meant.user) if meant.user else (path, _Named(""))
+    # `kubectl config set-credentials NAME` alone leaves a user of nothing.
+    said = {} if user.user is None else user.user
     return Chosen(
-        tuple(paths),
-        path,
-        user_file,
-        name,
-        meant.namespace or "default",
-        _placed(_shaped(cluster.cluster, Cluster, f"{cluster_file}: cluster {cluster.name!r}"), cluster_file),
-        # `kubectl config set-credentials NAME` alone leaves a user of nothing.
-        _placed(_shaped({} if user.user is None else user.user, User, f"{user_file}: user {user.name!r}"), user_file),
+        paths=tuple(paths),
+        path=path,
+        user_file=user_file,
+        context=name,
+        namespace=meant.namespace or "default",
+        cluster=_placed(_shaped(cluster.cluster, Cluster, f"{cluster_file}: cluster {cluster.name!r}"), cluster_file),
+        user=_placed(_shaped(said, User, f"{user_file}: user {user.name!r}"), user_file),
     )
 
 

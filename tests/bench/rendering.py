@@ -16,7 +16,7 @@ from llmkube.desired.inputs import Inputs, Served
 from llmkube.desired.reading import spec_of, status_of
 from llmkube.desired.service import service
 from llmkube.desired.settings import OperatorSettings
-from llmkube.kube.apply import with_hash
+from llmkube.kube.applied import with_hash
 from llmkube.kube.kinds import INFERENCE_SERVICE, MODEL, Kind
 from llmkube.kube.objects import CustomResource
 

@@ -7,15 +7,15 @@ whole.
 
 from __future__ import annotations
 
-import hashlib
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from llmkube.api.group import GROUP
 from llmkube.kube import objects
-from llmkube.kube.diff import covers, same
+from llmkube.kube.admissions import Admissions
+from llmkube.kube.applied import is_applied, spec_of, was_applied, with_hash
+from llmkube.kube.diff import same
 from llmkube.kube.errors import AlreadyExists, NotFound
 from llmkube.kube.kinds import Key, Kind, key_of
 from llmkube.kube.store import version
@@ -29,9 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=objects.Object)
 
-APPLIED_HASH = f"{GROUP}/applied-hash"
 LONGEST_WAIT = 10.0
-TYPE = ("apiVersion", "kind")
 
 
 class Monotonic(Protocol):
@@ -61,7 +59,8 @@ class Applier:
         self._clock = clock
         self._written: dict[Key, dict[str, tuple[int, float]]] = {}
         self._made: set[Key] = set()
-        self._latest: dict[Key, tuple[str, str]] = {}
+        self._latest: dict[Key, dict[str, str]] = {}
+        self._admissions = Admissions(clock.monotonic)
         self.writes = 0
         self.waits_given_up = 0
 
@@ -75,14 +74,16 @@ class Applier:
         Left out it would be taken away where nobody else has set it yet, and then it is 1.
         """
         wanted = with_hash(desired)
-        if live is not None and is_applied(wanted, live):
-            return None
-        wanted = wanted if replicas is None else with_replicas(wanted, replicas, live)
-        written = await self._client.apply(kind, wanted, manager=self._manager)
         owner = owner or owner_of(wanted)
+        if live is not None and (is_applied(wanted, live) or self._admissions.stands(owner, wanted, live)):
+            return None
+        sent = wanted if replicas is None else with_replicas(wanted, replicas, live)
+        written = await self._client.apply(kind, sent, manager=self._manager)
         self._remember(owner, kind, written)
         if live is None:
             self._made.add(owner)
+        elif was_applied(wanted, live):
+            self._admissions.note(owner, kind.resource, wanted, written)
         return written
 
     async def create(self, kind: Kind[T], desired: Manifest, *, owner: Key) -> T | None:
@@ -110,7 +111,7 @@ class Applier:
 
         Conflict when the object has changed since.
         """
-        if _spec(live).get("replicas") == replicas:
+        if spec_of(live).get("replicas") == replicas:
             return False
         metadata = {"resourceVersion": live.metadata.resource_version, "annotations": {without: None}}
         body = {"metadata": metadata, "spec": {"replicas": replicas}}
@@ -171,13 +172,14 @@ class Applier:
 
     def wrote(self, kind: Kind[T], obj: T) -> bool:
         """Whether this version of one of our own objects is the last that was written here."""
-        return self._latest.get(key_of(obj)) == (kind.resource, obj.metadata.resource_version)
+        return self._latest.get(key_of(obj), {}).get(kind.resource) == obj.metadata.resource_version
 
     def forget(self, owner: Key) -> None:
         """The owner is gone: nobody waits for its writes to come back."""
         self._written.pop(owner, None)
         self._made.discard(owner)
         self._latest.pop(owner, None)
+        self._admissions.forget(owner)
 
     async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:
         body = {"metadata": {"resourceVersion": live.metadata.resource_version, "finalizers": finalizers}}
@@ -191,16 +193,7 @@ class Applier:
         before, _ = known.get(kind.resource, (0, 0.0))  # an apply that changed nothing answers with an old version
         known[kind.resource] = (max(before, version(written)), self._clock.monotonic())
         if owner == key_of(written):
-            self._latest[owner] = (kind.resource, written.metadata.resource_version)
-
-
-def with_hash(desired: Manifest) -> Manifest:
-    """Return the manifest with the hash of itself as an annotation."""
-    encoded = msgspec.json.encode(desired, order="deterministic")
-    digest = hashlib.sha256(encoded).hexdigest()[:16]
-    metadata = desired["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), APPLIED_HASH: digest}
-    return {**desired, "metadata": {**metadata, "annotations": annotations}}
+            self._latest.setdefault(owner, {})[kind.resource] = written.metadata.resource_version
 
 
 def with_replicas(wanted: Manifest, replicas: int, live: objects.Object | None) -> Manifest:
@@ -211,23 +204,8 @@ def with_replicas(wanted: Manifest, replicas: int, live: objects.Object | None) 
     return {**wanted, "metadata": metadata, "spec": {**wanted["spec"], "replicas": replicas}}
 
 
-def is_applied(wanted: Manifest, live: objects.Object) -> bool:
-    """Whether the live object was applied from this very manifest and nobody has changed a field of it since."""
-    if live.metadata.annotations.get(APPLIED_HASH) != wanted["metadata"]["annotations"][APPLIED_HASH]:
-        return False
-    there = msgspec.to_builtins(live, builtin_types=(msgspec.Raw,))
-    return covers(
-        {**there, "spec": _spec(live)}, {name: wanted[name] for name in wanted if name not in ("apiVersion", "kind")}
-    )
-
-
 def owner_of(desired: Manifest) -> Key:
     """The key of the controlling owner, whose reconcile this write belongs to; the object's own key without one."""
     metadata = desired["metadata"]
     owners = (each["name"] for each in metadata.get("ownerReferences") or () if each.get("controller"))
     return Key(metadata.get("namespace", ""), next(owners, metadata["name"]))
-
-
-def _spec(live: objects.Object) -> Any:
-    spec = getattr(live, "spec", None)
-    return msgspec.json.decode(spec) if isinstance(spec, msgspec.Raw) else msgspec.to_builtins(spec)

@@ -1,6 +1,7 @@
 """Whether what is there already says all that is wanted. Pure, over plain JSON values.
 
     covers(live, desired)   every field of `desired` stands in `live` with an equal value; what else is there is others'
+    difference(...)         the path of the first that does not
     same(live, desired)     they are equal but for empty values
 
 Equal is as the API server sees it: quantities by value, and the items of the lists that server-side apply merges by
@@ -15,12 +16,13 @@ empty selector, which selects all, is another than none.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from llmkube.api import quantity
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 LIST_KEYS: dict[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -67,6 +69,11 @@ DEFAULTS = {"protocol": "TCP"}
 def covers(live: Any, desired: Any) -> bool:
     """Whether applying `desired` over `live` would change nothing."""
     return _covers(live, desired, "", "")
+
+
+def difference(live: Any, desired: Any) -> str:
+    """The path of the first field that `live` does not cover, as ".spec.replicas"; "" when there is none."""
+    return "" if covers(live, desired) else _difference(live, desired, "", "")
 
 
 def same(live: Any, desired: Any) -> bool:
@@ -121,13 +128,36 @@ def _covers_map(live: dict[str, Any], desired: dict[str, Any], name: str) -> boo
 def _covers_list(live: Sequence[Any], desired: Sequence[Any], name: str, parent: str) -> bool:
     if name in SETS:
         return set(desired) <= set(live)
-    keys = PORT_KEYS.get(parent, ()) if name == "ports" else LIST_KEYS.get(name, ())
-    if keys and all(isinstance(item, dict) for item in [*live, *desired]):
+    if keys := _keys(live, desired, name, parent):
         found = {_key(item, keys): item for item in live}
         return all(_covers(found.get(_key(item, keys)), item, name, name) for item in desired)
     return len(live) == len(desired) and all(
         _covers(there, wanted, "", name) for there, wanted in zip(live, desired, strict=True)
     )
+
+
+def _keys(live: Sequence[Any], desired: Sequence[Any], name: str, parent: str) -> tuple[str, ...]:
+    """What the items of a list are merged by; nothing when it is one of another kind."""
+    keys = PORT_KEYS.get(parent, ()) if name == "ports" else LIST_KEYS.get(name, ())
+    return keys if all(isinstance(item, dict) for item in [*live, *desired]) else ()
+
+
+def _difference(live: Any, desired: Any, name: str, parent: str) -> str:
+    """The path below a field that is not covered, as deep as others have room beside it."""
+    steps = () if name in WHOLE else _steps(live, desired, name, parent)
+    return next((step + _difference(*each) for step, *each in steps if not _covers(*each)), "")
+
+
+def _steps(live: Any, desired: Any, name: str, parent: str) -> Iterator[tuple[str, Any, Any, str, str]]:
+    """How the path goes on to each field or item, as in a conflict of server-side apply, and what `_covers` takes."""
+    if isinstance(live, dict) and isinstance(desired, dict):
+        yield from ((f".{field}", live.get(field), value, field, name) for field, value in desired.items())
+    elif isinstance(live, list | tuple) and isinstance(desired, list | tuple):
+        keys = _keys(live, desired, name, parent)
+        found = {_key(item, keys): item for item in live} if keys else {}
+        for item in desired if keys else ():
+            at = ",".join(f"{key}={json.dumps(item.get(key))}" for key in keys)
+            yield f"[{at}]", found.get(_key(item, keys)), item, name, name
 
 
 def _key(item: dict[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:

@@ -35,6 +35,7 @@ PREFIXES = {
     "poddisruptionbudgets": "/apis/policy/v1",
     "httproutes": "/apis/gateway.networking.k8s.io/v1",
     "podmonitors": "/apis/monitoring.coreos.com/v1",
+    "mutatingwebhookconfigurations": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicies": "/apis/admissionregistration.k8s.io/v1",
     "validatingadmissionpolicybindings": "/apis/admissionregistration.k8s.io/v1",
     "endpointslices": "/apis/discovery.k8s.io/v1",

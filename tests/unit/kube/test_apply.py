@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from llmkube.kube.apply import APPLIED_HASH, Applier, Lag, is_applied, owner_of, with_hash, with_replicas
+from llmkube.kube.applied import APPLIED_HASH, is_applied, with_hash
+from llmkube.kube.apply import Applier, Lag, owner_of, with_replicas
 from llmkube.kube.errors import AlreadyExists, NotFound
 from llmkube.kube.kinds import DEPLOYMENT, SERVICE, Key
 from llmkube.kube.objects import Deployment, ObjectMeta
@@ -175,6 +176,17 @@ async def test_what_was_written_for_an_owner_that_is_gone_is_forgotten() -> None
     await applier.apply(DEPLOYMENT, MANIFEST, None)
     applier.forget(WHO)
     assert applier.lag(WHO, [Seen()]) is Lag.NONE  # type: ignore[list-item]
+
+
+async def test_a_write_is_known_again_though_an_object_of_another_kind_and_the_same_name_was_written_after_it() -> None:
+    applier = Applier(Server(), "test", Time())  # type: ignore[arg-type]
+    written = await applier.apply(DEPLOYMENT, SHARED, None)
+    await applier.apply(SERVICE, SHARED, None)
+    assert written is not None
+    assert applier.wrote(DEPLOYMENT, written)
+    assert not applier.wrote(SERVICE, written)  # type: ignore[arg-type]
+    applier.forget(Key("default", "web"))
+    assert not applier.wrote(DEPLOYMENT, written)
 
 
 class Gone:

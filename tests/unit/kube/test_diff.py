@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmkube.kube.diff import covers, same
+from llmkube.kube.diff import covers, difference, same
 
 COVERED: list[tuple[str, Any, Any]] = [
     ("what others added is theirs", {"a": 1, "b": 2}, {"a": 1}),
@@ -200,3 +200,24 @@ def test_a_difference_is_written(live: Any, desired: Any) -> None:
 def test_a_status_is_compared_whole_but_for_empty_values() -> None:
     assert same({"phase": "Ready"}, {"phase": "Ready", "progress": None, "conditions": []})
     assert not same({"phase": "Ready", "progress": {"bytes": 1}}, {"phase": "Ready"})
+
+
+@pytest.mark.parametrize(
+    ("live", "desired", "path"),
+    [
+        ({"spec": {"replicas": 1}}, {"spec": {"replicas": 1}}, ""),
+        ({"spec": {"replicas": 1}}, {"spec": {"replicas": 2}}, ".spec.replicas"),
+        ({"spec": {}}, {"spec": {"hostUsers": False}}, ".spec.hostUsers"),
+        ({}, {"spec": {"a": 1}}, ".spec"),
+        ({"ports": [{"port": 1}]}, {"ports": [{"port": 2}]}, ".ports"),
+        (
+            {"containers": [{"name": "a"}, {"name": "b", "image": "x"}]},
+            {"containers": [{"name": "b", "image": "y"}]},
+            '.containers[name="b"].image',
+        ),
+        ({"selector": {"a": "b"}}, {"selector": {"a": "c"}}, ".selector"),
+        ({"limits": {"cpu": "1"}}, {"limits": {"cpu": "1000m"}}, ""),
+    ],
+)
+def test_a_difference_is_named_by_its_path(live: dict, desired: dict, path: str) -> None:
+    assert difference(live, desired) == path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 from tests.unit.kube.test_apply import MANIFEST, Time
 
 from llmkube.kube.admissions import LASTS
@@ -143,12 +143,13 @@ async def test_an_owner_that_is_gone_leaves_nothing_in_memory() -> None:
     assert not cluster.applier._admissions._answers
 
 
-async def test_the_log_names_the_object_and_the_field_once() -> None:
+async def test_the_log_names_the_object_and_the_field_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("llmkube.kube.admissions.log", log)
     cluster = Cluster(mirrored)
-    with capture_logs() as logs:
-        await cluster.reconciled()
-        cluster.time.seconds += LASTS
-        await cluster.reconciled()
-    assert [(each["resource"], each["object"], each["field"]) for each in logs] == [
-        ("deployments.apps", "default/web", '.spec.template.spec.containers[name="c"].image')
-    ]
+    await cluster.reconciled()
+    cluster.time.seconds += LASTS
+    await cluster.reconciled()
+    told = [each.kwargs for each in log.calls]
+    field = '.spec.template.spec.containers[name="c"].image'
+    assert told == [{"resource": "deployments.apps", "object": "default/web", "field": field}]

@@ -86,7 +86,7 @@ def growth(operator: Operator, state: State) -> list[str]:
     found = [
         f"{name} remembers what it wrote for {gone}"
         for name, applier in operator.wiring.appliers.items()
-        if (gone := (set(applier._written) | applier._made) - there)
+        if (gone := {*applier._written, *applier._made, *applier._latest, *applier._admissions._answers} - there)
     ]
     for controller in operator.wiring.controllers:
         queue = controller.queue

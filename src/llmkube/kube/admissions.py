@@ -33,36 +33,40 @@ TOLD = (
 
 
 class Answer(NamedTuple):
-    """What came of the manifest with this hash, and until when that is taken for it (a monotonic time)."""
+    """What came of the manifest with this hash, for that very object, and until when it counts (a monotonic time)."""
 
+    uid: str
     asked: str
     content: Manifest
     until: float
 
 
 class Admissions:
-    """The answers that say something else than what was asked for, by owner and the object's uid."""
+    """The answers that say something else than what was asked for, by owner, resource and name."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._answers: dict[Key, dict[str, Answer]] = {}
+        self._answers: dict[Key, dict[tuple[str, str], Answer]] = {}
 
-    def stands(self, owner: Key, wanted: Manifest, live: Object) -> bool:
+    def stands(self, owner: Key, resource: str, wanted: Manifest, live: Object) -> bool:
         """Whether an object is still as the API server would have it when this was asked for last."""
-        answer = self._answers.get(owner, {}).get(live.metadata.uid)
-        if answer is None or answer.asked != hash_of(wanted) or answer.until <= self._monotonic():
+        answer = self._answers.get(owner, {}).get((resource, live.metadata.name))
+        if answer is None or answer.until <= self._monotonic():
+            return False
+        if (answer.uid, answer.asked) != (live.metadata.uid, hash_of(wanted)):
             return False
         return was_applied(wanted, live) and covers(content(live), answer.content)
 
     def note(self, owner: Key, resource: str, wanted: Manifest, written: Object) -> None:
         """Keep an answer that says something else; tell of it when it is news."""
         answers = self._answers.pop(owner, {})
-        before = answers.pop(written.metadata.uid, None)
+        place = (resource, written.metadata.name)
+        before = answers.pop(place, None)
         there, asked = content(written), without_type(wanted)
         if field := difference(there, asked):
             until = self._monotonic() + LASTS
-            answer = Answer(hash_of(wanted), of_what_was_asked(there, asked), until)
-            answers[written.metadata.uid] = answer
+            answer = Answer(written.metadata.uid, hash_of(wanted), of_what_was_asked(there, asked), until)
+            answers[place] = answer
             if before is None or before.asked != answer.asked:
                 log.warning(TOLD, resource=resource, object=str(key_of(written)), field=field)
         if answers:

@@ -75,7 +75,7 @@ class Applier:
         """
         wanted = with_hash(desired)
         owner = owner or owner_of(wanted)
-        if live is not None and (is_applied(wanted, live) or self._admissions.stands(owner, wanted, live)):
+        if live is not None and self._is_there(kind, owner, wanted, live):
             return None
         sent = wanted if replicas is None else with_replicas(wanted, replicas, live)
         written = await self._client.apply(kind, sent, manager=self._manager)
@@ -180,6 +180,9 @@ class Applier:
         self._made.discard(owner)
         self._latest.pop(owner, None)
         self._admissions.forget(owner)
+
+    def _is_there(self, kind: Kind[T], owner: Key, wanted: Manifest, live: T) -> bool:
+        return is_applied(wanted, live) or self._admissions.stands(owner, kind.resource, wanted, live)
 
     async def _set_finalizers(self, kind: Kind[T], live: T, finalizers: list[str]) -> bool:
         body = {"metadata": {"resourceVersion": live.metadata.resource_version, "finalizers": finalizers}}

@@ -45,12 +45,13 @@ class Cluster:
         self.time = Time()
         self.applier = Applier(self, "test", self.time)  # type: ignore[arg-type]
         self.live: Deployment | None = None
+        self.uid = "u-1"
         self.applies = 0
 
     async def apply(self, _kind: object, wanted: dict[str, Any], **_: object) -> Deployment:
         self.applies += 1
         kept = copy.deepcopy(wanted)
-        kept["metadata"] |= {"uid": "u-1", "resourceVersion": str(10 + self.applies)}
+        kept["metadata"] |= {"uid": self.uid, "resourceVersion": str(10 + self.applies)}
         self.admits(kept["spec"]["template"]["spec"])
         return self.store(kept)
 
@@ -134,6 +135,14 @@ async def test_an_object_made_anew_is_asked_for_anew() -> None:
     assert await cluster.reconciled() == 0
     cluster.edit(image="mirror.example/x")
     assert await cluster.reconciled(times=1) == 1
+
+
+async def test_objects_made_anew_again_and_again_leave_one_answer() -> None:
+    cluster = Cluster(mirrored)
+    for number in range(5):
+        cluster.live, cluster.uid = None, f"u-{number}"
+        assert await cluster.reconciled() == 2
+    assert [len(each) for each in cluster.applier._admissions._answers.values()] == [1]
 
 
 async def test_an_owner_that_is_gone_leaves_nothing_in_memory() -> None:

@@ -28,7 +28,7 @@ LASTS = 3600.0
 """Seconds after which it is asked for again."""
 TOLD = (
     "the API server keeps a field otherwise than it was applied: a webhook or a policy changes it, or this server "
-    "does not know it; taken as it is, and asked for again in an hour"
+    "does not know it; taken as it is, and asked for again when an hour is over"
 )
 
 

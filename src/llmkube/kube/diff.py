@@ -137,9 +137,9 @@ def _covers_list(live: Sequence[Any], desired: Sequence[Any], name: str, parent:
 
 
 def _keys(live: Sequence[Any], desired: Sequence[Any], name: str, parent: str) -> tuple[str, ...]:
-    """What the items of a list are merged by; nothing when it is one of another kind."""
+    """What the items of a list are merged by; nothing when they are not."""
     keys = PORT_KEYS.get(parent, ()) if name == "ports" else LIST_KEYS.get(name, ())
-    return keys if all(isinstance(item, dict) for item in [*live, *desired]) else ()
+    return keys if keys and all(isinstance(item, dict) for item in [*live, *desired]) else ()
 
 
 def _difference(live: Any, desired: Any, name: str, parent: str) -> str:

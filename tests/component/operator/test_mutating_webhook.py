@@ -73,9 +73,11 @@ def mirror(api: Api, here: str, until: Until, tmp_path: Path) -> Iterator[None]:
         }
         head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
         api.apply("mutatingwebhookconfigurations", "", {**head, "metadata": {"name": here}, "webhooks": [webhook]})
-        until_asked(api, here, until)
-        yield
-        api.delete("mutatingwebhookconfigurations", "", here)
+        try:
+            until_asked(api, here, until)
+            yield
+        finally:
+            api.delete("mutatingwebhookconfigurations", "", here)
 
 
 def until_asked(api: Api, here: str, until: Until) -> None:
